@@ -126,7 +126,7 @@ class CompilerImport:
 
     def clear(self) -> None:
         """Undo `defer_compiler`: from now on each function is hidden from the compiler as torch does it."""
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         for function in self.hidden:
             vars(function).pop("__dynamo_disable", None)
 
@@ -141,12 +141,14 @@ def defer_compiler() -> None:
     if "torch._dynamo" in sys.modules or any(isinstance(finder, CompilerImport) for finder in sys.meta_path):
         return
     code = torch.optim.Optimizer.zero_grad.__code__  # that of all wrappers
+    if "fn" not in code.co_freevars:
+        return  # another torch, which imports the compiler or not
     own = code.co_freevars.index("fn")
     wrappers = [found for found in gc.get_referrers(code) if type(found) is FunctionType and found.__code__ is code]
     hidden = [wrapper.__closure__[own].cell_contents for wrapper in wrappers if wrapper.__closure__]
     for function in hidden:
         setattr(function, "__dynamo_disable", function)
-    sys.meta_path.insert(0, CompilerImport(hidden))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, CompilerImport(hidden))
 
 
 def default_store() -> Store:

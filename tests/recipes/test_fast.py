@@ -22,12 +22,14 @@ def save_arrays(path, shape, num_train=40):
 def test_grey_images_get_the_narrow_network_and_no_flips(tmp_path):
     config = recipe("fast", save_arrays(tmp_path / "grey.npz", (28, 28)))
     assert (config.model.widths, config.model.stem_stride, config.augment.flip) == ((32, 64), 2, 0)
+    assert (config.model.depths, config.model.activation) == ((1, 2), "relu")
     assert (config.image.size, config.train.tta) == ((28, 28), "shift")
 
 
 def test_colour_images_get_the_network_of_the_speed_records(tmp_path):
     config = recipe("fast", save_arrays(tmp_path / "colour.npz", (24, 30, 3)))
     assert (config.model.widths, config.model.stem_stride, config.augment.flip) == ((64, 320, 320), None, 0.5)
+    assert (config.model.depths, config.model.activation) == (None, None)  # as published
     assert (config.image.size, config.train.tta) == ((24, 30), "flip+shift")
 
 

@@ -1,6 +1,8 @@
 """Sources whose samples are known from the start: a list of keys and targets, and payloads that are read one by one."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from neocog.dataset.class_folders import ClassFolders
 from neocog.dataset.files import read_limited, size_bytes
-from neocog.dataset.record import Modality, Payload, Record, Target, Task
+from neocog.dataset.record import Modality, Payload, Record, Target, Task, sample_ids
 
 __all__ = ["FileSource", "ListSource", "SplitSource"]
 
@@ -102,16 +104,23 @@ class SplitSource(ListSource):
     """The samples of one split after those of another; a sample's key is its split and its place in it."""
 
     def __init__(self, name: str, targets: Splits, classes: Names, notices: Names = ()) -> None:
-        self.starts = np.cumsum([0, *map(len, targets.values())])
+        self.starts = [0, *accumulate(map(len, targets.values()))]
+        self.known_ids: NDArray[np.uint64] | None = None
         splits = {split: np.arange(a, a + len(t)) for (split, t), a in zip(targets.items(), self.starts, strict=False)}
         self.split_names = tuple(targets)
         super().__init__(name, (), np.concatenate(list(targets.values())), splits, classes, notices)
 
     def place(self, index: int) -> tuple[int, int]:
         """The number of the split that holds a sample, and its place there."""
-        number = int(np.searchsorted(self.starts, index, side="right")) - 1
-        return number, index - int(self.starts[number])
+        number = bisect_right(self.starts, index) - 1
+        return number, index - self.starts[number]
 
     def key(self, index: int) -> str:
         number, place = self.place(index)
         return f"{self.split_names[number]}/{place}"
+
+    def ids(self, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """The `sample_ids` of these samples' keys, computed once for all; (N,)."""
+        if self.known_ids is None:
+            self.known_ids = sample_ids(map(self.key, range(len(self))))
+        return self.known_ids[indices]

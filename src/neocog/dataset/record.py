@@ -248,12 +248,17 @@ def tell(source: Source) -> None:
 
 
 @runtime_checkable
-class Indexed(Protocol):
-    """A source with an index of its own, which stores what would otherwise be computed from every key."""
+class Identified(Protocol):
+    """A source that keeps what would otherwise be computed from every key."""
 
     def ids(self, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
         """The `sample_ids` of these samples' keys; (N,)."""
         ...
+
+
+@runtime_checkable
+class Indexed(Identified, Protocol):
+    """A source with an index of its own, which stores all of it."""
 
     def identity(self) -> bytes:
         """Bytes that tell these samples from others."""
@@ -262,7 +267,7 @@ class Indexed(Protocol):
 
 def record_ids(source: Source, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
     """The numbers by which randomness knows these samples; (N,)."""
-    return source.ids(indices) if isinstance(source, Indexed) else sample_ids(map(source.key, indices.tolist()))
+    return source.ids(indices) if isinstance(source, Identified) else sample_ids(map(source.key, indices.tolist()))
 
 
 def fingerprint(source: Source) -> str:

@@ -43,8 +43,9 @@ def fast(data: str, source: Source | None = None) -> RunConfig:
     is in them: 10 epochs of CIFAR-10, 8 of MNIST, at most 200 of a small set. Digits need fewer: `--epochs 1`.
 
     Colour images get the network of the records, a quarter wider, and alternating flips. Grey images get a narrower
-    network that halves their sides at once, measured on digits. They are not flipped, as that they may be mirrored was
-    not measured, and characters may not; for grey photographs, set `--augment.flip 0.5`.
+    network that halves their sides at once, with one convolution less and ReLU, which takes 0.7 times as long on a CPU
+    and loses 0.1 points on digits. They are not flipped, as that they may be mirrored was not measured, and characters
+    may not; for grey photographs, set `--augment.flip 0.5`.
 
     Measured on two cores, from the start of the program. MNIST, means of ten seeds: 99.33% after 9 s with one epoch,
     99.56% after 37 s with seven. CIFAR-10, means of three seeds: 93.3%, and 94.1% with test-time augmentation, after 10
@@ -72,13 +73,13 @@ def grey(data: str, look: Look) -> RunConfig:
     return RunConfig(
         data=DataConfig(source=data, val_fraction=0.02),
         image=ImageConfig(size=look.size),
-        model=ModelConfig(name="speednet", widths=(32, 64), stem_stride=2),
+        model=ModelConfig(name="speednet", widths=(32, 64), depths=(1, 2), activation="relu", stem_stride=2),
         augment=AugmentConfig(shift=2),
         loss=LossConfig(label_smoothing=0.1),
-        optimizer=OptimizerConfig(name="muon", lr=0.03, momentum=0.85, weight_decay=0.02),
+        optimizer=OptimizerConfig(name="muon", lr=0.05, momentum=0.85, weight_decay=0.02),
         schedule=ScheduleConfig(name="triangular", rise=0.2),
-        train=TrainConfig(epochs=look.epochs, batch_size=250, monitor="last", tta="shift"),
-        speed=SpeedConfig(budget=0.1),
+        train=TrainConfig(epochs=look.epochs, batch_size=500, monitor="last", tta="shift"),
+        speed=SpeedConfig(budget=0.08),
     )
 
 

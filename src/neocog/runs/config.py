@@ -93,6 +93,8 @@ LATER = frozenset(
         "data.text_column",
         "loss.focal_gamma",
         "loss.huber_delta",
+        "model.activation",
+        "model.depths",
         "model.head",
         "model.head_limit",
         "model.shrink",

@@ -14,7 +14,10 @@ NAMED_WEIGHTS = frozenset({"auto", "package", "torchvision"})
 """Values of `pretrained` that are never a path; `./auto` is one."""
 
 # Settings that some builders take.
-OPTIONS = ("dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths", "stem_stride", "shrink", "vector_size")
+OPTIONS = (
+    "dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths", "depths", "activation", "stem_stride",
+    "shrink", "vector_size",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -33,6 +36,10 @@ class ModelConfig:
     """Initial factor of each block's branch; by default as published."""
     widths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] | None = None
     """Channels of each stage; by default as published."""
+    depths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] | None = None
+    """Convolutions of each stage, as many numbers as `widths`; by default as published."""
+    activation: Literal["gelu", "relu"] | None = None
+    """Activation function; by default as published. ReLU is cheaper on a CPU."""
     stem_stride: Annotated[int, Field(ge=1)] | None = None
     """Step of the first filters: with two, all maps that follow have half the sides; by default as published."""
     shrink: Annotated[int, Field(ge=1, le=4)] | None = None

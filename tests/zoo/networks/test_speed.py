@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from neocog.errors import ConfigError
 from neocog.planning import plan
 from neocog.zoo.networks.speed import SpeedNet
 
@@ -50,6 +51,19 @@ def test_a_stem_stride_of_two_halves_all_maps():
     images = torch.empty(2, 1, 28, 28, device="meta")
     assert model.stem(images).shape == (2, 8, 14, 14)
     assert [maps.shape for maps in model.features(images)] == [(2, 8, 7, 7), (2, 16, 3, 3)]
+
+
+def test_depths_and_activation_change_the_stages():
+    model = on_meta(in_channels=1, widths=(8, 16), depths=(1, 3), activation="relu")
+    kinds = [[type(layer).__name__ for layer in stage] for stage in model.stages]
+    first, more = ["Conv2d", "MaxPool2d", "BatchNorm2d", "ReLU"], ["Conv2d", "BatchNorm2d", "ReLU"]
+    assert kinds == [first, [*first, *more, *more]]
+    assert isinstance(model.stem[1], nn.ReLU)
+
+
+def test_each_stage_needs_a_depth():
+    with pytest.raises(ConfigError, match="a number for each stage.*Received: 1 depths and 2 widths. Set both"):
+        on_meta(widths=(8, 16), depths=(2,))
 
 
 def test_receptive_field():

@@ -9,11 +9,11 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from neocog.settings import SETTINGS
+from neocog.torch_private import defer_compiler
 from neocog.training.optim.groups import levels, split_groups, vectors
 from neocog.training.optim.lamb import LAMB
 from neocog.training.optim.lars import LARS
 from neocog.training.optim.muon import Muon, matrix_parameters
-from neocog.torch_private import defer_compiler
 
 __all__ = ["OptimizerConfig", "make_optimizer", "penalise", "set_rate", "start_momenta"]
 
