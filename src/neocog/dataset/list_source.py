@@ -107,20 +107,16 @@ class SplitSource(ListSource):
         self.starts = [0, *accumulate(map(len, targets.values()))]
         self.known_ids: NDArray[np.uint64] | None = None
         splits = {split: np.arange(a, a + len(t)) for (split, t), a in zip(targets.items(), self.starts, strict=False)}
-        self.split_names = tuple(targets)
-        super().__init__(name, (), np.concatenate(list(targets.values())), splits, classes, notices)
+        keys = [f"{split}/{place}" for split, part in targets.items() for place in range(len(part))]
+        super().__init__(name, keys, np.concatenate(list(targets.values())), splits, classes, notices)
 
     def place(self, index: int) -> tuple[int, int]:
         """The number of the split that holds a sample, and its place there."""
         number = bisect_right(self.starts, index) - 1
         return number, index - self.starts[number]
 
-    def key(self, index: int) -> str:
-        number, place = self.place(index)
-        return f"{self.split_names[number]}/{place}"
-
     def ids(self, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
         """The `sample_ids` of these samples' keys, computed once for all; (N,)."""
         if self.known_ids is None:
-            self.known_ids = sample_ids(map(self.key, range(len(self))))
+            self.known_ids = sample_ids(self.keys)
         return self.known_ids[indices]

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from neocog.data import ArraySource, check_trainable, describe, fingerprint, open_source, sample_ids
+from neocog.dataset.record import record_ids
 from neocog.errors import DataError
 
 
@@ -260,6 +261,15 @@ def test_a_name_that_is_not_a_text_is_read(pictures):
     source = open_source(pictures)
     assert len(fingerprint(source)) == 16
     assert len(sample_ids(source.key(i) for i in range(len(source)))) == 37
+
+
+def test_array_source_numbers_samples_by_their_keys():
+    x, y = np.zeros((5, 8, 8), np.uint8), np.array([0, 1, 0, 1, 1])
+    source = ArraySource("a", {"train": (x[:3], y[:3]), "test": (x[3:], y[3:])})
+    keys = ["train/0", "train/1", "train/2", "test/0", "test/1"]
+    assert [source.key(i) for i in range(5)] == keys
+    chosen = np.array([4, 0, 3])
+    assert record_ids(source, chosen).tolist() == sample_ids(keys[i] for i in chosen).tolist()
 
 
 def test_fingerprint_knows_every_key_label_class_and_pixel():
