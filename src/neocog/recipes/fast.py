@@ -76,10 +76,10 @@ def grey(data: str, look: Look) -> RunConfig:
         model=ModelConfig(name="speednet", widths=(32, 64), depths=(1, 2), activation="relu", stem_stride=2),
         augment=AugmentConfig(shift=2),
         loss=LossConfig(label_smoothing=0.1),
-        optimizer=OptimizerConfig(name="muon", lr=0.05, momentum=0.85, weight_decay=0.02),
+        optimizer=OptimizerConfig(name="muon", lr=0.03, momentum=0.85, weight_decay=0.02),
         schedule=ScheduleConfig(name="triangular", rise=0.2),
-        train=TrainConfig(epochs=look.epochs, batch_size=500, monitor="last", tta="shift"),
-        speed=SpeedConfig(budget=0.08),
+        train=TrainConfig(epochs=look.epochs, batch_size=250, monitor="last", tta="shift"),
+        speed=SpeedConfig(budget=0.06),
     )
 
 
