@@ -47,9 +47,8 @@ def fast(data: str, source: Source | None = None) -> RunConfig:
     and loses 0.1 points on digits. They are not flipped, as that they may be mirrored was not measured, and characters
     may not; for grey photographs, set `--augment.flip 0.5`.
 
-    Measured on two cores, from the start of the program. MNIST, means of ten seeds: 99.33% after 9 s with one epoch,
-    99.56% after 37 s with seven. CIFAR-10, means of three seeds: 93.3%, and 94.1% with test-time augmentation, after 10
-    minutes.
+    Measured: MNIST 99.25% with one epoch, mean of three seeds. CIFAR-10, on two cores, means of three seeds: 93.3%, and
+    94.1% with test-time augmentation, after 10 minutes.
     Source: Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU", and the same author's airbench with Muon.
     """
     look = look_at(data, source)
