@@ -1,7 +1,8 @@
-"""What peers need in order to be imported at all."""
+"""Operators that torchvision needs in order to be imported at all."""
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,10 +22,12 @@ def declare_torchvision() -> bool:
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None or declared:
         return bool(declared)
+    load: Any = torch.ops.load_library
+    make: Any = torch.library.Library
     try:
-        torch.ops.load_library(next(Path(spec.origin).parent.glob("_C*.so")))
+        load(next(Path(spec.origin).parent.glob("_C*.so")))
     except (OSError, StopIteration):
-        library = torch.library.Library("torchvision", "DEF")
+        library: Any = make("torchvision", "DEF")
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         declared.append(library)
