@@ -44,6 +44,7 @@ from rows import ROWS
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs/bench"
 LIMIT = 600.0  # seconds of a row, after which it is ended
+WATCH = 0.5  # seconds before a row, in which the machine should be idle
 INTERRUPTED = 130
 
 
@@ -143,14 +144,12 @@ class Bench:
     def run_row(self, row: Row) -> bool:
         """Measure a row, and say what it found; returns whether it did."""
         began = time.perf_counter()
-        meter = Meter()
+        meter = Meter(WATCH)
         if meter.busy_before > BUSY:
             self.say(f"[yellow]{row.name}: the machine is not idle: {meter.busy_before:.0%} of it is busy[/]")
         log = self.out / "logs" / f"{row.name}.log"
         with tempfile.TemporaryDirectory(dir=self.out, prefix=".row-") as folder:
-            command = [sys.executable, __file__, "--child", row.name, "--out", str(Path(folder).resolve())]
-            command += ["--quick"] if self.warmup == 0 else ["--turns", str(self.repeats)] if self.repeats else []
-            reason = run_child(command, log, LIMIT)
+            reason = run_child(self.command(row, Path(folder).resolve()), log, LIMIT)
             if reason:
                 self.say(f"[red]{row.name} failed[/]: {escape(reason)}")
                 self.say("\n".join(f"    {escape(line)}" for line in last_lines(log, 6)) + f"\n    {log}")
@@ -162,6 +161,11 @@ class Bench:
         if result["conditions"]["stolen"] > STOLEN:
             self.say(f"[yellow]    {result['conditions']['stolen']:.0%} of the processors were given to others[/]")
         return True
+
+    def command(self, row: Row, folder: Path) -> list[str]:
+        """The command that measures a row and writes its JSON into a folder."""
+        turns = ["--quick"] if self.warmup == 0 else ["--turns", str(self.repeats)] if self.repeats else []
+        return [sys.executable, __file__, "--child", row.name, "--out", str(folder), *turns]
 
     def say(self, text: str) -> None:
         self.progress.console.print(text, highlight=False, soft_wrap=True)

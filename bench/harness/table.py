@@ -59,7 +59,7 @@ def lines_of(result: Result, notes: list[str]) -> list[str]:
         return [f"| {head} | {own} | | | {limit} |"]
     best, lines = best_peer(result), []
     for number, each in enumerate(found):
-        name = f"**{cell(each.peer)}**" if each.peer == best else cell(each.peer)
+        name = f"**{cell(each.peer)}**" if each.peer == best and len(found) > 1 else cell(each.peer)
         verdict = "; ".join(filter(None, [SAID[each.outcome], said_of_target(each), limit if number == 0 else ""]))
         lines.append(
             f"| {head if number == 0 else ''} | {own if number == 0 else ''} "
@@ -87,7 +87,7 @@ def notes_of(result: Result) -> list[str]:
 def said_of_target(found: Comparison) -> str:
     if found.target is None:
         return ""
-    return f"{three(found.target)}x asked: {'met' if found.reaches_target else '**missed**'}"
+    return f"{found.target:.3g}x asked: {'met' if found.reaches_target else '**missed**'}"
 
 
 def said_of_limit(result: Result) -> str:
