@@ -100,9 +100,15 @@ time.sleep(60)
 """
 
 
-def assert_gone(log):
+LEAVES = """
+import subprocess, sys
+print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid)
+"""
+
+
+def assert_gone(log, count=2):
     pids = [int(word) for word in last_lines(log, 1)[0].split()]
-    assert len(pids) == 2
+    assert len(pids) == count
     for pid in pids:
         for _ in range(200):
             if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
@@ -133,6 +139,12 @@ def test_an_interrupted_row_ends_with_all_that_it_started(tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run_child([sys.executable, "-c", FAMILY], log, limit=60)
     assert_gone(log)
+
+
+def test_a_row_that_ends_leaves_nothing_behind(tmp_path):
+    log = tmp_path / "a.log"
+    assert run_child([sys.executable, "-c", LEAVES], log, limit=60) == ""
+    assert_gone(log, 1)
 
 
 def test_a_child_that_says_nothing_is_told_by_its_exit_code(tmp_path):
