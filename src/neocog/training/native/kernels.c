@@ -53,12 +53,11 @@ void neocog_spectra_of_inputs(const bf16 *maps, bf16 *spectra, long height, long
     for (long row = first; row < last; row++) {
         const bf16 *image = maps + row / tile_rows * height * width * channels;
         long top = row % tile_rows * 2 - pad;
-        for (long column = 0; column < tile_columns; column++) {
-            long left = column * 2 - pad;
-            bf16 *to = spectra + ((row - first) * tile_columns + column) * channels;
-            for (long c = 0; c < channels; c += 16) {
-                vec d[4][4];
-                for (int j = 0; j < 4; j++) { /* columns of pixels first */
+        for (long c = 0; c < channels; c += 16) {
+            vec d[4][4] = {{{0}}};
+            for (long column = -1; column < tile_columns; column++) {
+                long left = column * 2 - pad;
+                for (int j = 2; j < 4; j++) { /* the first two columns of pixels are the last two of the tile before */
                     long x = left + j;
                     vec v[4];
                     for (int i = 0; i < 4; i++) {
@@ -67,11 +66,14 @@ void neocog_spectra_of_inputs(const bf16 *maps, bf16 *spectra, long height, long
                         v[i] = load(inside ? image + (y * width + x) * channels + c : zeros);
                     }
                     to_spectrum(v);
-                    for (int i = 0; i < 4; i++) d[i][j] = v[i];
+                    for (int i = 0; i < 4; i++) d[i][j - 2] = d[i][j], d[i][j] = v[i];
                 }
+                if (column < 0) continue;
+                bf16 *to = spectra + ((row - first) * tile_columns + column) * channels + c;
                 for (int i = 0; i < 4; i++) {
-                    to_spectrum(d[i]);
-                    for (int j = 0; j < 4; j++) store(to + place(i, j, reversed) * tiles * channels + c, d[i][j]);
+                    vec v[4] = {d[i][0], d[i][1], d[i][2], d[i][3]};
+                    to_spectrum(v);
+                    for (int j = 0; j < 4; j++) store(to + place(i, j, reversed) * tiles * channels, v[j]);
                 }
             }
         }

@@ -18,7 +18,7 @@ FEWEST, PRODUCT = (
     2048,
 )  # channels on either side, and those of both multiplied: below, transforms cost what they save
 SAVING = 1.5  # least share of multiplications in the definition to those here: maps of odd sizes have tiles half empty
-LARGEST = 8 << 20  # bytes of a spectrum, so that it stays in the cache; larger maps are computed in several parts
+MOST_TILES, LARGEST = 512, 2 << 20  # tiles of one product, or bytes of its spectra if that is more: beyond, caches miss
 
 
 class WinogradConvolutions(TorchFunctionMode):
@@ -118,9 +118,9 @@ class Tiles(NamedTuple):
         return -(-self.width // 2)
 
     def parts(self, channels: int) -> Iterator[tuple[int, int]]:
-        """First and last (exclusive) tile rows, of all images, of parts whose spectra are at most LARGEST."""
+        """First and last (exclusive) tile rows, of all images, of the parts in which they are computed."""
         total = self.num * self.rows
-        most = max(1, LARGEST // (16 * 2 * channels * self.columns))
+        most = max(1, max(MOST_TILES, LARGEST // (16 * 2 * channels)) // self.columns)
         size = -(-total // -(-total // most))
         for first in range(0, total, size):
             yield first, min(first + size, total)
