@@ -49,7 +49,7 @@ def lacks_kernels() -> str | None:
         return "Neocog's kernels are for Linux"
     if not has_avx512_bf16():
         return "this CPU has no AVX-512 instructions for bf16"
-    if compiler() is None and not library_file().is_file():
+    if not library_file().is_file() and compiler() is None:
         return "no C compiler was found (CC, cc, gcc or clang)"
     return None
 
@@ -114,8 +114,12 @@ def compiler() -> str | None:
 
 def library_file() -> Path:
     """Where the library is kept; another source or other flags have another name."""
-    digest = hashlib.sha256(SOURCE.read_bytes() + repr(FLAGS).encode()).hexdigest()[:16]
-    return cache_dir("native", f"kernels-{digest}.so")
+    return cache_dir("native", f"kernels-{digest()}.so")
+
+
+@cache
+def digest() -> str:
+    return hashlib.sha256(SOURCE.read_bytes() + repr(FLAGS).encode()).hexdigest()[:16]
 
 
 def unusable(received: str, fix: str) -> ConfigError:

@@ -55,6 +55,7 @@ class WinogradConvolutions(TorchFunctionMode):
         """torch's conv2d, computed here if that is faster."""
         around = even_padding(padding)
         simple = groups == 1 and all(value in (1, (1, 1), [1, 1]) for value in (stride, dilation))
+        simple = simple and (bias is None or bias.dtype == torch.float32)
         if simple and around is not None and in_bf16(input) and pays_off(input, weight, around):
             half = input.to(BF16)
             found: Tensor = Convolution.apply(half, weight, bias, around, self.kernels)  # type: ignore[no-untyped-call]
@@ -185,6 +186,7 @@ def correlate(
     """
     n, c, height, width = inputs.shape
     k, threads = matrices.shape[2], torch.get_num_threads()
+    bias = None if bias is None else bias.detach().contiguous()
     outputs = torch.empty((n, k, tiles.height, tiles.width), dtype=BF16, memory_format=LAST)
     for first, last in tiles.parts(max(c, k)):
         grid = (tiles.rows, tiles.columns, first, last, int(reverse), threads)
