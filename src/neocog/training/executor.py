@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.torch_private import has_amx_tiles, mark_dynamic, read_scaler, restore_scaler, step_unless
+from neocog.training.depthwise_gradient import DepthwiseGradients
 from neocog.training.native import WinogradConvolutions, load_kernels
 from neocog.training.optim import start_momenta
 from neocog.training.packed_gradient import PackedGradients
@@ -123,8 +124,10 @@ def lower_precision(
         return
     with ExitStack() as blocks:
         blocks.enter_context(torch.autocast(device.type, HALF[precision]))
-        if device.type == "cpu" and has_amx_tiles() and not compiled:
-            blocks.enter_context(PackedGradients())
+        if device.type == "cpu" and not compiled:
+            blocks.enter_context(DepthwiseGradients())
+            if has_amx_tiles():
+                blocks.enter_context(PackedGradients())
         if native:
             blocks.enter_context(WinogradConvolutions())
         yield
