@@ -77,3 +77,12 @@ def test_classifier_has_an_area_unless_its_split_has_one_class():
     assert found.metrics["macro AUROC"].value == 1.0
     found = evaluate_classifier(logits, np.zeros(3, int), ("a", "b"), list("xyz"), data="d", split="s")
     assert found.auroc is None and "macro AUROC" not in found.metrics
+
+
+def test_auroc_keeps_the_order_of_probabilities_that_round_to_one():
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 2, 200)
+    margin = rng.uniform(40, 60, 200) + 3 * targets
+    logits = np.stack([np.zeros(200), margin], axis=1)
+    found = evaluate_classifier(logits, targets, ("a", "b"), [str(k) for k in range(200)], data="d", split="s")
+    assert found.auroc.value == pytest.approx(roc_auc_score(targets, margin), abs=1e-12)

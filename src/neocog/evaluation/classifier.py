@@ -200,7 +200,7 @@ def evaluate_classifier(
         top5=wilson(int(top_k_hits(scores, targets, 5).sum()), num) if len(classes) > 5 else None,
         loss=bootstrap(lambda values: float(values.mean()), losses),
         macro_f1=bootstrap(lambda truth, guess: macro_f1(truth, guess, len(classes)), targets, predictions),
-        auroc=macro_auroc(np.exp(log_probs), targets),
+        auroc=macro_auroc(log_odds(scores), targets),
         ece=bootstrap(expected_calibration_error, confidence, correct, method="basic"),
         temperature=temperature,
         ece_before=None if temperature is None else calibration_error(logits, targets),
@@ -209,6 +209,20 @@ def evaluate_classifier(
         reliability=reliability(confidence, correct),
         mistakes=worst_mistakes(log_probs, targets, classes, keys),
     )
+
+
+def log_odds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log(p / (1 - p)) of softmax(scores), whose order is kept where p rounds to 1; (N, K) -> (N, K).
+
+    >>> log_odds(np.array([[-50.0, 0.0], [-51.0, 0.0]]))[:, 1].tolist()
+    [50.0, 51.0]
+    """
+    scores = scores - scores.max(axis=1, keepdims=True)
+    exps, largest = np.exp(scores), np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]
+    rest = np.where(largest, 0.0, exps).sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        odds: NDArray[np.float64] = scores - np.log(np.where(largest, rest, 1.0 + rest - exps))
+    return odds
 
 
 def calibration_error(logits: NDArray[np.floating], targets: NDArray[np.int64]) -> Estimate:
