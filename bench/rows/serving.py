@@ -13,8 +13,9 @@ Servers may use all processors; the clients are one thread on the last of them, 
 servers run from the beginning, and a signal stops them while they aren't measured. `bench/serve.py` has more: 4
 clients, two workers, 99th percentiles, processor time.
 
-The overhead is a lone client's median latency less that of the engine alone on the decoded image: HTTP, the queue, the
-answer, and the decoding of the file, whose part the note says.
+The overhead is a lone client's median latency less that of the engine alone, which computes one decoded image after the
+other without a pause: HTTP, the queue, the answer, the decoding of the file, and that an engine's threads and caches
+take longer if they had nothing to do for a while. The note has what can be told apart.
 """
 
 import importlib.util
@@ -47,6 +48,7 @@ PACKAGES = {"litserve": "litserve", "litserve-batch": "litserve", "plain-loop": 
 TITLES = {"lenet5_relu": "LeNet-5", "resnet18": "ResNet-18"}
 SECONDS = {"lenet5_relu": 0.4, "resnet18": 0.7}
 """Of load in each turn."""
+PAUSE = 0.002  # seconds, as between the requests of a lone client
 CHOOSING = 3.0  # seconds for measuring engines, beside building them
 
 
@@ -126,14 +128,23 @@ def overhead(network: str) -> Row:
         scene = Scene(folder, network, "auto")
         predictor = load(scene.bundle, backend="auto")
         image = predictor.preprocess.decode(scene.images[0], "the image")[None]
+
+        def engine() -> None:
+            predictor.logits(image)
+
         decoding = median_ms(lambda: predictor.preprocess.decode(scene.images[0], "the image"))
+        rested = median_ms(engine, pause=PAUSE) - median_ms(engine)
         with scene.serve(["neocog"]) as servers:
 
             def turn() -> float:
-                alone = median_ms(lambda: predictor.logits(image))
+                alone = median_ms(engine)
                 return float(scene.load(servers["neocog"], 1)["p50"]) - alone
 
-            yield Sides({"Neocog": turn}, note=f"engine {scene.engine}; decoding takes {decoding:.2f} ms of it")
+            note = (
+                f"engine {scene.engine}; decoding takes {decoding:.2f} ms of it; after a pause of {1e3 * PAUSE:g} ms "
+                f"the engine alone takes {rested:.2f} ms longer"
+            )
+            yield Sides({"Neocog": turn}, note=note)
 
     return Row(
         f"serve-overhead-{network.partition('_')[0]}", "ship",
@@ -141,11 +152,14 @@ def overhead(network: str) -> Row:
     )  # fmt: skip
 
 
-def median_ms(work: Callable[[], object], seconds: float = 0.3) -> float:
-    """The median milliseconds of as many calls as there is time for."""
+def median_ms(work: Callable[[], object], *, seconds: float = 0.3, pause: float = 0.0) -> float:
+    """The median milliseconds of as many calls as there is time for, after a pause each."""
     times: list[float] = []
     end = time.perf_counter() + seconds
-    while (began := time.perf_counter()) < end or not times:
+    while time.perf_counter() < end or not times:
+        if pause:
+            time.sleep(pause)
+        began = time.perf_counter()
         work()
         times.append((time.perf_counter() - began) * 1e3)
     return median(times)
