@@ -67,8 +67,9 @@ class Scene:
         self.normalise = self.predictor.preprocess.normalise
         self.decoded = torch.stack(list(decode(self.predictor, self.files.paths)))
         self.expected = compute_logits(self.predictor.backend, self.normalise, self.decoded)
+        self.workshop = workshop_of(self.predictor)
         choice = choose_engine(
-            workshop_of(self.predictor), self.predictor.task, self.decoded,
+            self.workshop, self.predictor.task, self.decoded,
             names=FLOAT_ENGINES, seconds=CHOOSING, judge=lambda _, logits: self.lost(logits),
         )  # fmt: skip
         (taken,) = (trial for trial in choice.trials if trial.name == choice.name)
@@ -89,7 +90,7 @@ class Scene:
     @cached_property
     def graph(self) -> "onnx.ModelProto":
         """The network as ONNX, which takes what `decode` returns if normalising is one multiplication and addition."""
-        network = workshop_of(self.predictor).network
+        network = self.workshop.network  # which remembers its graph
         proto = network_to_onnx(network, network.shape)
         if network.affine is not None:
             proto = add_normalisation(proto, network.affine, network.decoded_dtype)

