@@ -6,6 +6,7 @@ import pytest
 
 from harness.measure import measure
 from harness.row import AREAS
+from neocog.planning import Machine
 from rows import ROWS
 
 BY_NAME = {row.name: row for row in ROWS}
@@ -31,6 +32,9 @@ def test_a_row_says_what_is_asked(row):
 @pytest.mark.parametrize("name", ["start-import", "forecast-training-lenet5"])
 def test_a_row_can_be_measured(name, tmp_path, monkeypatch):
     monkeypatch.setenv("NEOCOG_CACHE", "")  # restored afterwards
+    flops = {"fp32": 1e11, "bf16": 1e11}
+    known = Machine(device="cpu", name="made up", flops=flops, bytes_per_second=1e10, seconds_per_call=1e-5)
+    monkeypatch.setattr("rows.forecasts.measure_machine", lambda fresh: known)  # it would take two seconds
     found = measure(BY_NAME[name], tmp_path, repeats=1, warmup=0)
     assert found["name"] == name
     assert next(iter(found["turns"])) == "Neocog"

@@ -56,7 +56,7 @@ def test_a_failing_row_says_why_and_the_others_are_measured(tmp_path, capsys):
     said = capsys.readouterr().out
     assert code == 1
     assert "b failed: [b] cannot: no peer\n    on the way\n    [b] cannot: no peer\n" in said
-    assert "a (12 s): 1.00 s (1.00 to 1.00); 2.00x (2.00 to 2.00) peer: wins" in said
+    assert "a (12 s): 1.00 s; 2.00x peer: wins" in said
     assert "1 of 3 rows failed: b" in said
     assert sorted(path.name for path in tmp_path.glob("*.json")) == ["a.json", "c.json"]
     assert "[b] cannot" in (tmp_path / "logs" / "b.log").read_text()
@@ -100,9 +100,15 @@ time.sleep(60)
 """
 
 
-def assert_gone(log):
+LEAVES = """
+import subprocess, sys
+print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid)
+"""
+
+
+def assert_gone(log, count=2):
     pids = [int(word) for word in last_lines(log, 1)[0].split()]
-    assert len(pids) == 2
+    assert len(pids) == count
     for pid in pids:
         for _ in range(200):
             if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
@@ -133,6 +139,12 @@ def test_an_interrupted_row_ends_with_all_that_it_started(tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run_child([sys.executable, "-c", FAMILY], log, limit=60)
     assert_gone(log)
+
+
+def test_a_row_that_ends_leaves_nothing_behind(tmp_path):
+    log = tmp_path / "a.log"
+    assert run_child([sys.executable, "-c", LEAVES], log, limit=60) == ""
+    assert_gone(log, 1)
 
 
 def test_a_child_that_says_nothing_is_told_by_its_exit_code(tmp_path):
@@ -204,6 +216,19 @@ def test_turns_below_one_are_refused(capsys):
     assert "0 turns: at least 1 is needed" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("repeats", "warmup"), [(None, None), (3, None), (1, 0)])
+def test_the_command_of_a_child_is_one_that_the_program_takes(tmp_path, monkeypatch, repeats, warmup):
+    taken = []
+    monkeypatch.setattr(run, "measure", lambda row, folder, **turns: taken.append(turns) or {})
+    bench = run.Bench(tmp_path, repeats, warmup, again=False)
+    python, program, *words = bench.command(run.ROWS[0], tmp_path)
+    assert (python, program) == (sys.executable, run.__file__)
+    assert run.main(words) == 0
+    assert taken == [{"repeats": repeats, "warmup": warmup}]
+    assert json.loads((tmp_path / f"{run.ROWS[0].name}.json").read_text()) == {}
+
+
+@pytest.mark.slow
 def test_a_quick_row_from_start_to_end(tmp_path):
     words = [sys.executable, run.__file__, "--quick", "start-import", "--out", str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True)
