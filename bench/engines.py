@@ -35,9 +35,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from decode import processor, texture
+from harness.pictures import texture
 from neocog.bundle import Predictor, torch_backend
 from neocog.bundle.use_engine import sized, workshop_of
+from neocog.cli.environment import find_cpu
 from neocog.cpus import num_cpus, num_threads
 from neocog.data import ImagePreprocess
 from neocog.engines.choose import choose_engine
@@ -258,7 +259,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=num_threads())
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    print(f"{processor()}, {given.threads} threads, torch {torch.__version__}")
+    print(f"{find_cpu()['name']}, {given.threads} threads, torch {torch.__version__}")
     for name in given.networks.split(","):
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as cache:
             os.environ["NEOCOG_CACHE"] = cache  # nothing that an earlier run remembered
