@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import async_save
 
 from harness import Row, Sides
 from harness.row import Turn
@@ -68,8 +70,8 @@ def ways(folder: Path, training: Training, checkpointer: RunCheckpointer) -> dic
         return nothing
 
     def by_dcp() -> Callable[[], object]:
-        writer = dcp.FileSystemWriter(folder / "dcp")
-        found: Any = dcp.async_save(plain_tensors(training), storage_writer=writer, no_dist=True)
+        writer = FileSystemWriter(folder / "dcp")
+        found: Any = async_save(plain_tensors(training), storage_writer=writer, no_dist=True)
         return lambda: found.result()
 
     return {
@@ -88,7 +90,7 @@ def check_files(folder: Path, training: Training, last: Path, saves: dict[str, S
     wanted = plain_tensors(training)
     loaded = torch.load(folder / "torch.pt")
     empty = {key: torch.empty_like(value) for key, value in wanted.items()}
-    dcp.load(empty, checkpoint_id=folder / "dcp", no_dist=True)
+    load(empty, checkpoint_id=folder / "dcp", no_dist=True)
     for found in (loaded, empty):
         assert wanted.keys() == found.keys()
         assert all(torch.equal(wanted[key], found[key]) for key in wanted)

@@ -45,7 +45,7 @@ __all__ = ["ROWS"]
 
 BATCH, SIDE, CLASSES = 8, 32, 10
 BUCKET_MIB = 1
-STEPS, WARM = 15, 2
+STEPS, WARM = 8, 1
 SMALL, LARGE = 4, 2**20  # float32 values
 LR, MOMENTUM = 0.01, 0.9
 
@@ -120,7 +120,9 @@ def training(rank: int) -> Work:
         for model, step in ways.values():
             for _ in range(3):
                 step()
-        own, peer = (torch.cat([value.flatten() for value in ways[key][0].parameters()]) for key in list(ways)[:2])
+        own, peer = (
+            torch.cat([value.detach().flatten() for value in ways[key][0].parameters()]) for key in list(ways)[:2]
+        )
         return [float((own - peer).abs().max())]
 
     return work

@@ -94,13 +94,17 @@ def open_neocog(folder: Path) -> tuple[int, ReadBlock]:
 
     def read(start: int) -> list[tuple[str, int]]:
         records = source.read_many(np.arange(start, start + BLOCK))
-        return [(text(record.payload), int(record.target)) for record in records]  # type: ignore[call-overload]
+        return [(text(record.payload), class_of(record.target)) for record in records]
 
     return len(source), read
 
 
 def text(payload: Any) -> str:
     return payload.decode() if isinstance(payload, bytes) else str(payload)
+
+
+def class_of(target: Any) -> int:
+    return int(target)
 
 
 def open_peer(folder: Path) -> tuple[int, ReadBlock]:
