@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from harness.children import run_child
 from harness.peers import import_peer
 from harness.pictures import draw_jpeg, texture
