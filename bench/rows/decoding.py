@@ -86,12 +86,26 @@ def decoders(size: tuple[int, int]) -> tuple[dict[str, Decode], dict[str, str]]:
         sides["OpenCV"] = partial(with_opencv, cv2, size)
     else:
         absent["OpenCV"] = reason
-    io_, reason = import_peer("torchvision.io")
-    if io_:
-        sides["torchvision"] = partial(with_torchvision, io_, import_peer("torchvision.transforms.v2.functional")[0])
+    decode, reason = find_torchvision()
+    if decode:
+        sides["torchvision"] = decode
     else:
         absent["torchvision"] = reason
     return sides, absent
+
+
+def find_torchvision() -> tuple[Decode | None, str]:
+    """Its decoder, or why there is none: beside a torch for CPUs, that of PyPI may be imported but not loaded."""
+    io_, reason = import_peer("torchvision.io")
+    functional, missing = import_peer("torchvision.transforms.v2.functional")
+    if reason or missing:
+        return None, reason or missing
+    decode = partial(with_torchvision, io_, functional)
+    try:
+        decode(draw_jpeg((SIDE, SIDE)))
+    except (RuntimeError, AttributeError) as error:
+        return None, f"cannot decode: {str(error).splitlines()[0]}"
+    return decode, ""
 
 
 def by_processor(decode: Decode, payload: bytes, count: int) -> Turn:
