@@ -1,4 +1,4 @@
-"""Pictures with the spectrum of photographs, for rows that decode.
+"""Images with the spectrum of photographs, for rows that decode.
 
 Amplitudes fall with a power of the frequency (Field 1987; Tolhurst, Tadmor & Chao 1992). The lower the power, the finer
 the texture, and the more bits per pixel.
@@ -36,7 +36,7 @@ def draw_jpeg(size: tuple[int, int], power: float = MEDIUM, *, seed: int = 0, qu
     return file.getvalue()
 
 
-def write_jpegs(folder: Path, count: int, size: tuple[int, int], *, classes: int = 10, different: int = 20) -> None:
+def write_jpegs(folder: Path, count: int, size: tuple[int, int], *, classes: int = 10, different: int = 8) -> None:
     """Write JPEGs of medium texture into a folder for each class; every `different`-th has the same bytes again."""
     payloads = [draw_jpeg(size, seed=seed) for seed in range(min(different, count))]
     for i in range(count):
