@@ -231,7 +231,7 @@ def patches(name: str, what: str, layer_name: str) -> Row:
 
     return Row(
         f"top-patches-{name}", "explain", f"Top patches of {what}, ResNet-18, {size}x{size}", "images/s", "more",
-        prepare, target=0.8,
+        prepare, target=0.8, bound=True,
     )  # fmt: skip
 
 
