@@ -33,6 +33,7 @@ POWERS = (1.9, 1.5, 1.1, 2.4)
 FREQUENCIES = (0.05, 0.11, 0.23, 0.4)
 SIZE, LENGTH, CROP = 224, 500, 96
 STEPS, BATCH = 60, 16
+RIDGE = 300.0  # beside 64 images; with 10 the weights are large enough for bfloat16 to fail
 FILE_SIZE = (375, 500)
 
 
@@ -114,7 +115,11 @@ def make_predictor(case: Case, files: Files) -> Predictor:
 
 
 def fit_last_layer(model: nn.Module, inputs: Tensor, labels: Tensor) -> None:
-    """Set the last dense layer by least squares, with a ridge, so that the logit of the right class is 6, others -2."""
+    """Set the last dense layer by least squares, with a ridge, so that the logit of the right class is 6, others -2.
+
+    All features have one scale: with one for each, those that hardly vary would get large weights, and multiply the
+    rounding of bfloat16 as no trained layer does.
+    """
     dense = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
     seen: list[Tensor] = []
     hook = dense.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
@@ -123,12 +128,13 @@ def fit_last_layer(model: nn.Module, inputs: Tensor, labels: Tensor) -> None:
             model(part)
     hook.remove()
     features = torch.cat(seen).double()
-    mean, std = features.mean(dim=0), features.std(dim=0).clamp_min(1e-6)
+    mean = features.mean(dim=0)
+    std = (features - mean).square().mean().sqrt()
     scaled = torch.cat([(features - mean) / std, torch.ones(len(features), 1)], dim=1)
     wanted = 8 * F.one_hot(labels, len(CLASSES)).double() - 2
-    ridge = scaled.T @ scaled + 10.0 * torch.eye(scaled.shape[1])
+    ridge = scaled.T @ scaled + RIDGE * torch.eye(scaled.shape[1])
     found = torch.linalg.solve(ridge, scaled.T @ wanted)
-    weights = found[:-1] / std[:, None]
+    weights = found[:-1] / std
     dense.weight.data = weights.T.float().contiguous()
     dense.bias.data = (found[-1] - mean @ weights).float()
 
