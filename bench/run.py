@@ -39,6 +39,7 @@ from harness.results import Result, read, write
 from harness.row import Row
 from harness.supervise import last_lines, run_child
 from harness.table import in_words, markdown
+from harness.turns import ENOUGH
 from rows import ROWS
 
 ROOT = Path(__file__).parents[1]
@@ -175,7 +176,8 @@ class Clock:
     """How long rows took before, and how long the others will take."""
 
     def __init__(self, earlier: Sequence[Result], *, quick: bool) -> None:
-        self.known = {} if quick else {result["name"]: float(result["seconds"]) for result in earlier}
+        whole = [] if quick else [each for each in earlier if len(next(iter(each["turns"].values()))) >= ENOUGH]
+        self.known = {result["name"]: float(result["seconds"]) for result in whole}
         self.taken: list[float] = []
 
     def note(self, row: Row, seconds: float) -> None:

@@ -180,6 +180,7 @@ def test_expected_time_comes_from_earlier_rows():
     assert clock.left([made("a"), made("new")]) == "about 3 min left"
     clock.note(made("b"), 10.0)
     assert clock.left([made("new")]) == "about 10 s left"
+    assert run.Clock([make_result("a", {"Neocog": [1.0]})], quick=False).left([made("a")]) == ""
     assert run.Clock([], quick=False).left([made("a")]) == ""
 
 
