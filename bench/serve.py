@@ -13,10 +13,11 @@ ResNet-18 JPEGs of 224x224. All servers load the same bundle with the same backe
     plain-loop       the same; the endpoint computes in the event loop
 
 All servers run from the beginning, and are stopped by a signal while they aren't measured. They take turns; a figure is
-the median over rounds. Servers may use all processors; the clients are one process on the last of them, whose own share
+the median over rounds. Servers may use all processors; the clients are one thread on the last of them, whose own share
 of it is noted. `processor ms` is the processor time of all processes of a server for one request. `ceiling` is what
 these clients reach with an app that does nothing. Each answer is compared with the network's own. Overhead is a lone
-client's median latency less that of the engine alone on the decoded image.
+client's median latency less that of the engine alone on the decoded image. The rows `serve-...` of the bench are a part
+of this comparison, in minutes.
 
 Targets: at least 1.3 times the better LitServe and 2 times the better plain app, at equal or lower p99; overhead at
 most 1 ms.
@@ -63,11 +64,7 @@ def measure_network(name: str, backend: str, given: argparse.Namespace, folder: 
     expected = write_network(bundle, name, images)
     probabilities = [dict(zip(expected.classes, row, strict=True)) for row in expected.predict_proba(images)]
     kind = NETWORKS[name][-1]
-    requests = []
-    for number, image in enumerate(images):
-        path = folder / f"{name}-{number}.request"
-        path.write_bytes(upload(image, f"image.{kind}", f"image/{kind}"))
-        requests.append(str(path))
+    requests = [upload(image, f"image.{kind}", f"image/{kind}") for image in images]
     (folder / "image").write_bytes(images[0])
     measured: dict[str, dict[str, list[Any]]] = {}
     alone = []
@@ -75,7 +72,7 @@ def measure_network(name: str, backend: str, given: argparse.Namespace, folder: 
         servers = []
         for server_name in given.servers:
             server = stack.enter_context(Server(server_name, folder, bundle=str(bundle), backend=backend))
-            server.wait_until_ready(Path(requests[0]).read_bytes())
+            server.wait_until_ready(requests[0])
             server.signal(signal.SIGSTOP)
             servers.append(server)
         for turn in range(given.rounds):
@@ -132,11 +129,10 @@ def machine(names: Iterable[str]) -> dict[str, Any]:
 
 def measure_ceiling(given: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Requests/s of these clients with a server that does nothing, for each number of them."""
-    path = folder / "ceiling.request"
-    path.write_bytes(upload(bytes(800), "image.png", "image/png"))
+    request = upload(bytes(800), "image.png", "image/png")
     with Server("trivial", folder) as server:
-        server.wait_until_ready(path.read_bytes())
-        return {str(clients): server.measure([str(path)], clients, 2.0)["rate"] for clients in given.clients}
+        server.wait_until_ready(request)
+        return {str(clients): server.measure([request], clients, 2.0)["rate"] for clients in given.clients}
 
 
 def main() -> None:

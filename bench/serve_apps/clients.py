@@ -1,23 +1,22 @@
-"""Concurrent clients in one process: raw sockets with keep-alive on one epoll, each sends when its answer is complete.
+"""Concurrent clients in one thread: raw sockets with keep-alive on one epoll, each sends when its answer is complete.
 
-    python -m serve_apps.clients < JOB.json
-
-The job names the port, the requests (files of bytes, which are sent in turn), the number of clients and the seconds.
-Prints a line of JSON: requests, seconds, latencies in milliseconds, counts by status, connections that broke, the
-share of a processor that this process used itself, and the bodies of each request's answers, without repetition.
-A request costs this process 10 to 20 microseconds, so that it isn't what is measured.
+A request costs the thread of the clients 10 to 20 microseconds, so that they aren't what is measured.
 """
 
-import json
+import os
 import select
 import socket
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+__all__ = ["load_server"]
 
 CHUNK = 1 << 16
 MOST_BODIES = 200_000
@@ -124,28 +123,39 @@ class Load:
             self.answers.append((client.request, client.received[client.body_at : client.needed]))
 
 
-def main() -> None:
-    job: dict[str, Any] = json.load(sys.stdin)
-    requests = []
-    for name in job["requests"]:
-        with open(name, "rb") as file:  # noqa: PTH123 - without the import of pathlib
-            requests.append(file.read())
-    load = Load(job["port"], requests, job["clients"])
-    before = Load(job["port"], requests, job["clients"])
-    before.run(job["warm_up"])
-    busy = time.process_time()
-    took = load.run(job["seconds"])
-    busy = time.process_time() - busy
-    print(
-        json.dumps({
-            "warm-up requests": len(before.latencies), "requests": len(load.latencies),
-            "seconds": took, "rate": len(load.latencies) / took,
-            "p50": float(np.percentile(load.latencies, 50)), "p99": float(np.percentile(load.latencies, 99)),
-            "statuses": load.statuses, "broken": load.broken, "own share": busy / took,
-            "answers": sorted({(number, body.decode()) for number, body in load.answers}),
-        })
-    )  # fmt: skip
+def load_server(
+    port: int, requests: list[bytes], num_clients: int, seconds: float, *, warm_up: float
+) -> dict[str, Any]:
+    """Figures of clients that send these requests in turn, after `warm_up` seconds that don't count.
+
+    Requests, seconds, latencies in milliseconds, counts by status, connections that broke, the share of a processor
+    that the clients used themselves, and the bodies of each request's answers, without repetition.
+    """
+    load, before = (Load(port, requests, num_clients) for _ in range(2))
+    with on_last_processor():
+        if warm_up:
+            before.run(warm_up)
+        busy = time.thread_time()
+        took = load.run(seconds)
+        busy = time.thread_time() - busy
+    return {
+        "warm-up requests": len(before.latencies), "requests": len(load.latencies),
+        "seconds": took, "rate": len(load.latencies) / took,
+        "p50": float(np.percentile(load.latencies, 50)), "p99": float(np.percentile(load.latencies, 99)),
+        "statuses": {str(status): count for status, count in load.statuses.items()}, "broken": load.broken,
+        "own share": busy / took, "answers": sorted({(number, body.decode()) for number, body in load.answers}),
+    }  # fmt: skip
 
 
-if __name__ == "__main__":
-    main()
+@contextmanager
+def on_last_processor() -> Iterator[None]:
+    """Keep this thread on one processor meanwhile, where the system lets it."""
+    if sys.platform != "linux":
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)

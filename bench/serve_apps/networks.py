@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+from harness.pictures import MEDIUM, texture
 from neocog.bundle import Predictor, torch_backend, write_bundle
 from neocog.data import ImagePreprocess
 from neocog.errors import NeocogError
@@ -23,23 +23,13 @@ NUM_CLASSES = 10
 SPREAD = 4.0  # standard deviation of a logit over the images: the best class has most of the probability
 
 
-def texture(size: tuple[int, int], seed: int) -> NDArray[np.float64]:
-    """A random field (H, W) with the spectrum of a photograph; standard deviation 1."""
-    rng = np.random.default_rng(seed)
-    frequency = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.rfftfreq(size[1]))
-    frequency[0, 0] = np.inf
-    waves = rng.normal(size=frequency.shape) + 1j * rng.normal(size=frequency.shape)
-    field = np.fft.irfft2(waves * frequency**-1.5, size)
-    return np.asarray(field / field.std(), np.float64)
-
-
 def draw_images(name: str, count: int) -> list[bytes]:
     """Image files for this network."""
     size, _, channels, kind = NETWORKS[name]
     files = []
     for index in range(count):
-        light = 45 * texture(size, 4 * index)
-        planes = [light + 30 * texture(size, 4 * index + 1 + channel) for channel in range(channels)]
+        light = 45 * texture(size, MEDIUM, 4 * index)
+        planes = [light + 30 * texture(size, MEDIUM, 4 * index + 1 + channel) for channel in range(channels)]
         pixels = (128 + np.stack(planes, axis=2)).clip(0, 255).astype(np.uint8)
         file = io.BytesIO()
         Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(file, kind)

@@ -1,6 +1,5 @@
 """Servers as processes of their own, which signals stop and end."""
 
-import json
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any, Self
 
 import psutil
 
+from serve_apps.clients import load_server
 from serve_apps.requests import free_port, wait_until_ready
 
 __all__ = ["COMMANDS", "Server", "environment"]
@@ -66,22 +66,15 @@ class Server:
         except RuntimeError as error:
             raise RuntimeError(f"{self.name}: {error}\n{self.log.read_text()[-3000:]}") from error
 
-    def measure(self, requests: list[str], clients: int, seconds: float) -> dict[str, Any]:
-        """Figures of this number of clients over this time."""
+    def measure(
+        self, requests: list[bytes], clients: int, seconds: float, *, warm_up: float = WARM_UP
+    ) -> dict[str, Any]:
+        """Figures of this number of clients over this time, while the server runs; it is stopped afterwards."""
         self.signal(signal.SIGCONT)
-        job = {
-            "port": self.port, "requests": requests, "clients": clients, "seconds": seconds, "warm_up": WARM_UP
-        }  # fmt: skip
-        command = [sys.executable, "-m", "serve_apps.clients"]
-        if sys.platform == "linux":
-            command = ["taskset", "-c", str(max(os.sched_getaffinity(0))), *command]
         before = self.processor_seconds()
-        found = subprocess.run(
-            command, input=json.dumps(job).encode(), stdout=subprocess.PIPE, env=environment(), check=True
-        )
+        result = load_server(self.port, requests, clients, seconds, warm_up=warm_up)
         used = self.processor_seconds() - before
         self.signal(signal.SIGSTOP)
-        result = dict(json.loads(found.stdout))
         return {**result, "processor ms": used * 1e3 / (result["requests"] + result.pop("warm-up requests"))}
 
     def processor_seconds(self) -> float:
