@@ -39,7 +39,7 @@ from neocog.training import OptimizerConfig, make_optimizer
 from neocog.training.executor import StepExecutor, lower_precision
 from neocog.training.speed import SpeedConfig, choose_speed
 from neocog.zoo import create_model
-from throughput import Case, device_name, neocog, plain
+from harness.steps import Case, device_name, neocog, plain
 
 Row = dict[str, Any]
 SIZES: dict[str, tuple[tuple[int, int, int], int, int]] = {

@@ -11,7 +11,7 @@
     python bench/own_images.py --out results.jsonl --table      # only the table
 
 (The versions are those of the extra `bench`. PyPI's torchvision is built for torch with CUDA and works beside torch for
-CPUs as far as fastai needs it; see import_fastai in own_images_peers.py.)
+CPUs as far as fastai needs it; see torchvision_on_cpu.py.)
 
 Every run is a process of its own, one after the other, with the tools in turn on the same set, minutes and seed.
 Its seconds run from its start to its end, and its memory is the peak of all its processes together (proportional set

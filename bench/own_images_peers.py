@@ -26,7 +26,6 @@ import argparse
 import importlib
 import json
 import os
-import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -40,6 +39,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from own_images_sets import Images, Pixels, read_images
+from torchvision_on_cpu import import_with_torchvision
 
 EXAMPLE_BATCH, SMALL_BATCH, LARGE_SIDE = 128, 32, 48
 
@@ -163,28 +163,8 @@ class BestEpoch:
         self.callback = Watch()
 
 
-def import_fastai() -> Any:
-    """fastai.vision.all.
-
-    PyPI's torchvision is built for torch with CUDA. Beside torch for CPUs its own operators are missing, which fastai
-    doesn't need, and so is the declaration of two of them, without which it can't be imported.
-    """
-    try:
-        return importlib.import_module("fastai.vision.all")
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-        library = importlib.import_module("torch").library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import_fastai.library = library  # type: ignore[attr-defined]  # it undoes its work when it is collected
-        for name in [name for name in sys.modules if name.split(".")[0] in ("torchvision", "fastai")]:
-            del sys.modules[name]
-        return importlib.import_module("fastai.vision.all")
-
-
 def fastai(job: Job) -> Outcome:
-    vision = import_fastai()
+    vision = import_with_torchvision("fastai.vision.all")
     side = min(224, own_side(job.images))
     loaders = make_loaders(vision, job, side, [])
     learner = vision.vision_learner(loaders, vision.resnet18, pretrained=False, metrics=vision.accuracy)
@@ -192,7 +172,7 @@ def fastai(job: Job) -> Outcome:
 
 
 def fastai_lite0(job: Job) -> Outcome:
-    vision = import_fastai()
+    vision = import_with_torchvision("fastai.vision.all")
     torch: Any = importlib.import_module("torch")
     lite: Any = importlib.import_module("efficientnet_lite_pytorch")
     side = min(224, max(128, own_side(job.images)))

@@ -105,9 +105,10 @@ def measure(row: Row, out: Path, turns: int | None) -> None:
         with contextlib.contextmanager(row.prepare)(Path(folder)) as sides:
             load = os.getloadavg()[0]
             figures = take_turns(sides.turns, repeats=turns or row.repeats, warmup=row.warmup)
+            note = sides.note() if callable(sides.note) else sides.note
         found: dict[str, Any] = {
             "name": row.name, "area": row.area, "what": row.what, "unit": row.unit, "better": row.better,
-            "target": row.target, "limit": row.limit, "turns": figures.turns, "note": sides.note,
+            "target": row.target, "limit": row.limit, "turns": figures.turns, "note": note,
             "absent": sides.absent, "seconds": round(time.perf_counter() - began, 1), "load_before": round(load, 2),
             "machine": describe(),
         }  # fmt: skip
