@@ -52,7 +52,7 @@ class Runs:
         spread = f", standard deviation {stdev(accuracies):.2%}" if len(accuracies) > 1 else ""
         enough = sum(accuracy >= ASKED for accuracy in accuracies)
         return (
-            f"accuracy {mean(accuracies):.2%} on average{spread}; {enough} of {len(accuracies)} runs reach {ASKED:.0%}; "
+            f"accuracy {mean(accuracies):.2%} on average{spread}; {enough} of {len(accuracies)} reach {ASKED:.0%}; "
             f"{median(seconds):.1f} s from start to accuracy"
         )
 
