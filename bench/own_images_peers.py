@@ -39,7 +39,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from own_images_sets import Images, Pixels, read_images
-from torchvision_on_cpu import import_with_torchvision
 
 EXAMPLE_BATCH, SMALL_BATCH, LARGE_SIDE = 128, 32, 48
 
@@ -163,8 +162,14 @@ class BestEpoch:
         self.callback = Watch()
 
 
+def import_fastai() -> Any:
+    """fastai.vision.all, which imports torchvision; see `harness.operators`."""
+    importlib.import_module("harness.operators").declare_torchvision()
+    return importlib.import_module("fastai.vision.all")
+
+
 def fastai(job: Job) -> Outcome:
-    vision = import_with_torchvision("fastai.vision.all")
+    vision = import_fastai()
     side = min(224, own_side(job.images))
     loaders = make_loaders(vision, job, side, [])
     learner = vision.vision_learner(loaders, vision.resnet18, pretrained=False, metrics=vision.accuracy)
@@ -172,7 +177,7 @@ def fastai(job: Job) -> Outcome:
 
 
 def fastai_lite0(job: Job) -> Outcome:
-    vision = import_with_torchvision("fastai.vision.all")
+    vision = import_fastai()
     torch: Any = importlib.import_module("torch")
     lite: Any = importlib.import_module("efficientnet_lite_pytorch")
     side = min(224, max(128, own_side(job.images)))

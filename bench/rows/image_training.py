@@ -117,7 +117,7 @@ def prepare(folder: Path) -> Iterator[Sides]:
         return f"{WAY.name}, {threads} threads; gathering and augmenting take {share:.1%} of a bare step"
 
     with keep_memory(), quiet():
-        yield Sides({"Neocog": ours, "bare network": theirs}, note=note)
+        yield Sides({"Neocog": ours, "bare network": theirs}, note=note, bound=True)
 
 
 WORDS = f"training ResNet-18 with augmentation, 1x{SIDE}x{SIDE}, batches of {BATCH}, beside the bare network's steps"

@@ -94,6 +94,6 @@ ROWS = (
     Row("mnist-seconds", "training", WORDS, "s", "less", time_to_99, limit=SECONDS, warmup=0),
     Row(
         "mnist-accuracy", "training", "test accuracy on MNIST in the seconds that Neocog takes from process start", "%",
-        "more", in_the_same_seconds, target=1.0,
+        "more", in_the_same_seconds, target=1.0, warmup=0,
     ),
 )  # fmt: skip

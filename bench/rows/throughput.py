@@ -19,6 +19,7 @@ caches save some of them.
 """
 
 import copy
+import importlib
 import importlib.util
 import itertools
 import logging
@@ -39,7 +40,6 @@ from harness.steps import LR, MOMENTUM, Case, neocog, plain, timed
 from neocog.cpus import num_threads
 from neocog.planning import Plan, plan
 from neocog.zoo import create_model
-from torchvision_on_cpu import import_with_torchvision
 
 __all__ = ["CASES", "ROWS"]
 
@@ -131,7 +131,7 @@ def repeat(step: Callable[[], object], batch: int, threads: int, seconds: list[f
 
 def lightning(model: nn.Module, case: Case, num_steps: int, threads: int) -> Turn:
     """Steps of Lightning's Trainer, from the start of the first to the end of the last; its own start doesn't count."""
-    pl = import_with_torchvision("lightning")
+    pl: Any = importlib.import_module("lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # each Trainer prints a greeting
     times: list[float] = []
 
