@@ -191,7 +191,7 @@ def keras_convnet(data: Images, deadline: Deadline) -> Iterator[Point]:
     )
     done = [0]
 
-    class Watch(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+    class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             done[0] += 1
             if deadline.passed():

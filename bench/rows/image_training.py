@@ -1,10 +1,10 @@
-"""What a training run of images costs beyond the network: ResNet-18 on grey 128x128 images in batches of 32.
+"""The cost of a training run of images beyond its network: ResNet-18 on grey 128x128 images in batches of 32.
 
 Both sides take the same steps in the same arithmetic, bf16 with channels last: forward, loss, backward and update of
 the same network. The peer has a single batch, ready in memory. Neocog's side is its loop, which gathers and augments
 its batches (random resized crops, flips, TrivialAugment, CutMix), follows its schedule, averages the weights, checks,
 counts, logs and writes checkpoints. Its steps are timed in the second of two epochs, from one call for a batch to the
-next, so what stands between epochs doesn't count. The first of these calls makes the batches of several steps, so means
+next, so what comes between epochs doesn't count. The first of these calls makes the batches of several steps, so means
 count, not medians. The note says what augmentation alone takes.
 
 Target: 0.9 of the bare network's images/s.
@@ -117,8 +117,8 @@ def prepare(folder: Path) -> Iterator[Sides]:
         return f"{WAY.name}, {threads} threads; gathering and augmenting take {share:.1%} of a bare step"
 
     with keep_memory(), quiet():
-        yield Sides({"Neocog": ours, "bare network": theirs}, note=note, bound=True)
+        yield Sides({"Neocog": ours, "bare network": theirs}, note=note)
 
 
 WORDS = f"training ResNet-18 with augmentation, 1x{SIDE}x{SIDE}, batches of {BATCH}, beside the bare network's steps"
-ROWS = (Row("train-augmented", "training", WORDS, "images/s", "more", prepare, target=0.9),)
+ROWS = (Row("train-augmented", "training", WORDS, "images/s", "more", prepare, target=0.9, bound=True),)

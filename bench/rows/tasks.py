@@ -37,7 +37,7 @@ CLASSES = ("background", *SHAPES)
 LR, SCENES, TILE, SIDE = 1e-3, 16, (256, 256), 768
 STEPS = 20_000  # of the run for which Neocog chooses how to compute
 SAME = 0.05  # relative difference of the first losses
-AGREE = 0.999  # share of pixels
+AGREE = 0.98  # share of pixels; with random weights classes are about equally probable, so bfloat16 changes some
 
 
 def unet_step(folder: Path) -> Iterator[Sides]:

@@ -135,7 +135,7 @@ def lightning(model: nn.Module, case: Case, num_steps: int, threads: int) -> Tur
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # each Trainer prints a greeting
     times: list[float] = []
 
-    class Module(pl.LightningModule):  # type: ignore[misc, name-defined]
+    class Module(pl.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.model = model
