@@ -12,9 +12,9 @@ scikit-learn. It draws another set of kernels in each turn, as many as take abou
 import importlib
 import importlib.util
 import itertools
+import json
 import math
 import os
-import re
 import subprocess
 import sys
 import time
@@ -84,10 +84,9 @@ def neocog(path: Path, folder: Path) -> Turn:
         command = [sys.executable, "-m", "neocog", "train", str(path), "--minutes", f"{MINUTES:g}"]
         command += ["--train.seed", str(seed), "--name", f"seed{seed}"]
         environment = {**os.environ, "NEOCOG_CACHE": str(folder / f"cache{seed}")}
-        done = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
-        found = re.findall(r"^test accuracy ([\d.]+)%", done.stdout, re.MULTILINE)
-        assert found, done.stdout
-        return float(found[-1])
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        figures = json.loads((folder / f"runs/seed{seed}/evaluation.json").read_text())
+        return 100 * float(figures["top1"]["value"])
 
     return turn
 
