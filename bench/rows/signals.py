@@ -35,7 +35,7 @@ from neocog.cpus import num_threads
 
 __all__ = ["ROWS", "Rocket"]
 
-MINUTES, KERNELS, KERNEL_SIZES = 0.1, 3_000, (7, 9, 11)
+MINUTES, KERNELS, KERNEL_SIZES = 0.1, 500, (7, 9, 11)
 PENALTIES = np.logspace(-3, 3, 10)
 
 
