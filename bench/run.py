@@ -39,11 +39,13 @@ from harness.results import Result, read, write
 from harness.row import Row
 from harness.supervise import last_lines, run_child
 from harness.table import in_words, markdown
+from harness.turns import ENOUGH
 from rows import ROWS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs/bench"
 LIMIT = 600.0  # seconds of a row, after which it is ended
+WATCH = 0.5  # seconds before a row, in which the machine should be idle
 INTERRUPTED = 130
 
 
@@ -143,14 +145,12 @@ class Bench:
     def run_row(self, row: Row) -> bool:
         """Measure a row, and say what it found; returns whether it did."""
         began = time.perf_counter()
-        meter = Meter()
+        meter = Meter(WATCH)
         if meter.busy_before > BUSY:
             self.say(f"[yellow]{row.name}: the machine is not idle: {meter.busy_before:.0%} of it is busy[/]")
         log = self.out / "logs" / f"{row.name}.log"
         with tempfile.TemporaryDirectory(dir=self.out, prefix=".row-") as folder:
-            command = [sys.executable, __file__, "--child", row.name, "--out", str(Path(folder).resolve())]
-            command += ["--quick"] if self.warmup == 0 else ["--turns", str(self.repeats)] if self.repeats else []
-            reason = run_child(command, log, LIMIT)
+            reason = run_child(self.command(row, Path(folder).resolve()), log, LIMIT)
             if reason:
                 self.say(f"[red]{row.name} failed[/]: {escape(reason)}")
                 self.say("\n".join(f"    {escape(line)}" for line in last_lines(log, 6)) + f"\n    {log}")
@@ -163,6 +163,11 @@ class Bench:
             self.say(f"[yellow]    {result['conditions']['stolen']:.0%} of the processors were given to others[/]")
         return True
 
+    def command(self, row: Row, folder: Path) -> list[str]:
+        """The command that measures a row and writes its JSON into a folder."""
+        turns = ["--quick"] if self.warmup == 0 else ["--turns", str(self.repeats)] if self.repeats else []
+        return [sys.executable, __file__, "--child", row.name, "--out", str(folder), *turns]
+
     def say(self, text: str) -> None:
         self.progress.console.print(text, highlight=False, soft_wrap=True)
 
@@ -171,7 +176,8 @@ class Clock:
     """How long rows took before, and how long the others will take."""
 
     def __init__(self, earlier: Sequence[Result], *, quick: bool) -> None:
-        self.known = {} if quick else {result["name"]: float(result["seconds"]) for result in earlier}
+        whole = [] if quick else [each for each in earlier if len(next(iter(each["turns"].values()))) >= ENOUGH]
+        self.known = {result["name"]: float(result["seconds"]) for result in whole}
         self.taken: list[float] = []
 
     def note(self, row: Row, seconds: float) -> None:

@@ -22,7 +22,7 @@ COLORS: dict[Outcome, str] = {
     "wins": "#2c6fa6", "as good": "#777777", "peer wins": "#c8501e", "a bound": "#6b4c9a", "too few turns": "#b3b3b3"
 }  # fmt: skip
 SAID: dict[Outcome, str] = {
-    "wins": "Neocog wins", "as good": "as good", "peer wins": "the peer wins", "a bound": "does less",
+    "wins": "Neocog wins", "as good": "as good", "peer wins": "the peer wins", "a bound": "the other does less",
     "too few turns": "too few turns to tell"
 }  # fmt: skip
 STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "neocog", "font.size": 8.5}
@@ -46,7 +46,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
     from matplotlib import pyplot
 
     lines = lines_of(results)
-    above, below = 0.55, 0.5
+    above, below = 0.75, 0.5
     deep = max(LINE, sum(line.height for line in lines))
     tall = deep + above + below
     with pyplot.rc_context(STYLE):
@@ -90,12 +90,21 @@ def draw_line(axes: Any, line: Line, depth: float) -> None:
     left, right = -LEFT / (WIDTH - LEFT - RIGHT), 1 + RIGHT / (WIDTH - LEFT - RIGHT)
     middle = depth + line.height / 2
     if line.title:
-        axes.text(left + 0.03, middle + 0.07, line.title, transform=beside, weight="bold", va="center", fontsize=10)
+        axes.text(
+            left + 0.03, middle + 0.07, line.title, transform=beside, weight="bold", va="center", fontsize=10, zorder=4
+        )
     elif line.what:
         axes.fill_between(
-            [left, right], depth + 0.04, depth + line.height, transform=beside, color=BAND, clip_on=False, lw=0
+            [left, right],
+            depth + 0.04,
+            depth + line.height,
+            transform=beside,
+            color=BAND,
+            clip_on=False,
+            lw=0,
+            zorder=2,
         )
-        axes.text(left + 0.03, middle + 0.02, line.what, transform=beside, va="center", fontsize=7.5)
+        axes.text(left + 0.03, middle + 0.02, line.what, transform=beside, va="center", fontsize=7.5, zorder=4)
     elif line.found:
         draw_point(axes, line.found, middle, right)
 
@@ -123,6 +132,7 @@ def finish(axes: Any, lines: Sequence[Line]) -> None:
         ticks = [tick for tick in ticks if math.log10(tick) % 1 == 0 or tick == 1][: len(ticks) - 1]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
+    axes.tick_params(top=True, labeltop=True)
     axes.set_yticks([])
     axes.set_xlabel("times as good as the peer, with 95% interval")
     axes.axvline(1, color="black", lw=0.9, zorder=1)

@@ -68,10 +68,10 @@ def commit() -> str:
 class Meter:
     """The load that others put on this machine while a child of this process works.
 
-    It looks for half a second first, while nothing of ours runs.
+    It looks for a while first, in which nothing of ours runs.
     """
 
-    def __init__(self, watch: float = 0.5) -> None:
+    def __init__(self, watch: float) -> None:
         before, began = processor_seconds(), time.perf_counter()
         time.sleep(watch)
         busy, _ = (after - earlier for earlier, after in zip(before, processor_seconds(), strict=True))

@@ -23,7 +23,7 @@
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -106,8 +106,12 @@ def read(folder: Path, rows: Iterable[Row]) -> list[Result]:
 
 
 def write(path: Path, found: Result | Sequence[Result]) -> None:
-    """Write JSON, whole or not at all."""
+    """Write JSON, whole or not at all; a list with a line for each of its rows."""
+    if isinstance(found, Mapping):
+        text = json.dumps(found, indent=1, allow_nan=False)
+    else:
+        text = "[\n" + ",\n".join(json.dumps(each, allow_nan=False) for each in found) + "\n]"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.write_text(text + "\n", encoding="utf-8")
     temporary.replace(path)

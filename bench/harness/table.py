@@ -53,13 +53,13 @@ def lines_of(result: Result, notes: list[str]) -> list[str]:
     first = len(notes)
     notes += notes_of(result)
     marks = ", ".join(map(str, range(first + 1, len(notes) + 1)))
-    head = f"{cell(result['what'])} (`{result['name']}`)" + (f" <sup>{marks}</sup>" if marks else "")
+    head = f"{cell(result['what'])}<br>`{result['name']}`" + (f" <sup>{marks}</sup>" if marks else "")
     own, found, limit = shown(own_interval(result), result["unit"]), compare(result), said_of_limit(result)
     if not found:
         return [f"| {head} | {own} | | | {limit} |"]
     best, lines = best_peer(result), []
     for number, each in enumerate(found):
-        name = f"**{cell(each.peer)}**" if each.peer == best else cell(each.peer)
+        name = f"**{cell(each.peer)}**" if each.peer == best and len(found) > 1 else cell(each.peer)
         verdict = "; ".join(filter(None, [SAID[each.outcome], said_of_target(each), limit if number == 0 else ""]))
         lines.append(
             f"| {head if number == 0 else ''} | {own if number == 0 else ''} "
@@ -87,7 +87,7 @@ def notes_of(result: Result) -> list[str]:
 def said_of_target(found: Comparison) -> str:
     if found.target is None:
         return ""
-    return f"{three(found.target)}x asked: {'met' if found.reaches_target else '**missed**'}"
+    return f"{found.target:.3g}x asked: {'met' if found.reaches_target else '**missed**'}"
 
 
 def said_of_limit(result: Result) -> str:
@@ -148,7 +148,7 @@ def in_words(result: Result) -> str:
 
 
 def shown(found: Interval, unit: str = "") -> str:
-    """A median with its interval; seconds in the unit that suits them.
+    """A median with its interval, if that has a width; seconds in the unit that suits them.
 
     >>> shown(Interval(1234.5, 1200.0, 1300.0), "images/s")
     '1,230 images/s (1,200 to 1,300)'
@@ -156,12 +156,14 @@ def shown(found: Interval, unit: str = "") -> str:
     '12.3 ms (12.0 to 20.0)'
     >>> shown(Interval(2.5, 2.4, 2.6), "x")
     '2.50x (2.40 to 2.60)'
+    >>> shown(Interval(12.0, 12.0, 12.0), "%")
+    '12.0%'
     """
     factor = 1.0
     if unit == "s":
         unit, factor = next((pair for pair in SMALLER if abs(found.median) * pair[1] >= 1), SMALLER[-1])
     median, low, high = (three(factor * value) for value in (found.median, found.low, found.high))
-    return f"{median}{spaced(unit)} ({low} to {high})"
+    return f"{median}{spaced(unit)}" + (f" ({low} to {high})" if low != high else "")
 
 
 def spaced(unit: str) -> str:
