@@ -33,13 +33,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import neocog as program
+from harness.steps import Case, device_name, neocog, plain
 from neocog.bundle import torch_backend
 from neocog.tasks import Classification
 from neocog.training import OptimizerConfig, make_optimizer
 from neocog.training.executor import StepExecutor, lower_precision
 from neocog.training.speed import SpeedConfig, choose_speed
 from neocog.zoo import create_model
-from throughput import Case, device_name, neocog, plain
 
 Row = dict[str, Any]
 SIZES: dict[str, tuple[tuple[int, int, int], int, int]] = {

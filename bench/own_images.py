@@ -1,4 +1,4 @@
-"""Compare test accuracies within minutes on eight sets of images: `neocog train DATA --minutes M`, and its peers.
+"""Compare test accuracies within minutes on nine sets of images: `neocog train DATA --minutes M`, and its peers.
 
     python -m venv ~/peers
     ~/peers/bin/pip install torch==2.13.0 torchvision==0.28.0 fastai==2.8.12 keras==3.15.1 scikit-learn==1.9.1 psutil
@@ -11,7 +11,7 @@
     python bench/own_images.py --out results.jsonl --table      # only the table
 
 (The versions are those of the extra `bench`. PyPI's torchvision is built for torch with CUDA and works beside torch for
-CPUs as far as fastai needs it; see import_fastai in own_images_peers.py.)
+CPUs as far as fastai needs it; see harness/operators.py.)
 
 Every run is a process of its own, one after the other, with the tools in turn on the same set, minutes and seed.
 Its seconds run from its start to its end, and its memory is the peak of all its processes together (proportional set

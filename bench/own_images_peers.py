@@ -26,7 +26,6 @@ import argparse
 import importlib
 import json
 import os
-import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -164,23 +163,9 @@ class BestEpoch:
 
 
 def import_fastai() -> Any:
-    """fastai.vision.all.
-
-    PyPI's torchvision is built for torch with CUDA. Beside torch for CPUs its own operators are missing, which fastai
-    doesn't need, and so is the declaration of two of them, without which it can't be imported.
-    """
-    try:
-        return importlib.import_module("fastai.vision.all")
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-        library = importlib.import_module("torch").library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import_fastai.library = library  # type: ignore[attr-defined]  # it undoes its work when it is collected
-        for name in [name for name in sys.modules if name.split(".")[0] in ("torchvision", "fastai")]:
-            del sys.modules[name]
-        return importlib.import_module("fastai.vision.all")
+    """fastai.vision.all, which imports torchvision; see `harness.operators`."""
+    importlib.import_module("harness.operators").declare_torchvision()
+    return importlib.import_module("fastai.vision.all")
 
 
 def fastai(job: Job) -> Outcome:

@@ -6,6 +6,8 @@
 |---------------|---------|------------------------|--------------------------------------------------------------|
 | elpv          | 2       | 1,667 + 556, 300x300   | $NEOCOG_DATA/elpv/classes as it is                           |
 | mnist         | 10      | 60,000 + 10,000, 28x28 | $NEOCOG_DATA/mnist as it is                                  |
+| mnist_1000    | 10      | 1,000 + 2,000, 28x28   | 100 images per class of MNIST, and 200 to test, drawn by the |
+|               |         |                        | seed                                                         |
 | cifar10       | 10      | 50,000 + 10,000, 32x32 | $NEOCOG_DATA/cifar10 as it is                                |
 | cifar10_2000  | 10      | 2,000 + 2,000, 32x32   | 200 images per class and split, drawn by the seed            |
 | clipart       | 8       | 659 + 171, 96x96       | drawings with one keyword alone, of the 8 keywords that have |
@@ -115,16 +117,21 @@ def split_unequal(samples: Sequence[Sample]) -> Iterator[Sample]:
     return (sample for sample in samples if sample.split == "train" or sample.pixels.tobytes() not in seen)
 
 
-def cifar10_2000(data: Path, work: Path, seed: int) -> Iterator[Sample]:
-    images = read_images(data / "cifar10")
-    generator = np.random.default_rng(seed)
-    for split, found, labels in (
-        ("train", images.train, images.train_labels),
-        ("test", images.test, images.test_labels),
-    ):
-        for k, label in enumerate(images.classes):
-            for i in generator.permutation(np.flatnonzero(labels == k))[:200]:
-                yield Sample(split, label, f"{i:05}", np.asarray(found[i], np.uint8))
+def draw_few(name: str, num_train: int, num_test: int) -> Callable[[Path, Path, int], Iterator[Sample]]:
+    """A few images of each class of a set of files, drawn by the seed."""
+
+    def make(data: Path, work: Path, seed: int) -> Iterator[Sample]:
+        images = read_images(data / name)
+        generator = np.random.default_rng(seed)
+        for split, found, labels, num in (
+            ("train", images.train, images.train_labels, num_train),
+            ("test", images.test, images.test_labels, num_test),
+        ):
+            for k, label in enumerate(images.classes):
+                for i in generator.permutation(np.flatnonzero(labels == k))[:num]:
+                    yield Sample(split, label, f"{i:05}", np.asarray(found[i], np.uint8))
+
+    return make
 
 
 def clipart(data: Path, work: Path, seed: int) -> Iterator[Sample]:
@@ -296,8 +303,9 @@ def read_cifar(folder: Path) -> Images:
 SETS = {
     "elpv": ImageSet("elpv/classes"),
     "mnist": ImageSet("mnist", mirrored=False),
+    "mnist_1000": ImageSet(draw_few("mnist", 100, 200), mirrored=False),
     "cifar10": ImageSet("cifar10"),
-    "cifar10_2000": ImageSet(cifar10_2000),
+    "cifar10_2000": ImageSet(draw_few("cifar10", 200, 200)),
     "clipart": ImageSet(clipart),
     "glyphs": ImageSet(glyphs, mirrored=False),
     "animal_mnist": ImageSet(animal_mnist),

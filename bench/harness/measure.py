@@ -30,9 +30,10 @@ def measure(row: Row, folder: Path, *, repeats: int | None = None, warmup: int |
             repeats=row.repeats if repeats is None else repeats,
             warmup=row.warmup if warmup is None else warmup,
         )
+    note = sides.note() if callable(sides.note) else sides.note
     return {
         "schema": 1, "name": row.name, "area": row.area, "what": row.what, "unit": row.unit, "better": row.better,
-        "target": row.target, "limit": row.limit, "bound": row.bound, "turns": figures.turns, "note": sides.note,
+        "target": row.target, "limit": row.limit, "bound": row.bound, "turns": figures.turns, "note": note,
         "absent": sides.absent, "seconds": round((datetime.now(UTC) - began).total_seconds(), 1),
         "date": f"{began:%Y-%m-%d %H:%M}", "commit": commit(), "machine": describe(),
     }  # fmt: skip

@@ -32,13 +32,14 @@ class Sides:
     turns
         By name. The first is Neocog's, each other one that of a peer.
     note
-        What a reader must know of this measurement, such as the precision that was chosen.
+        What a reader must know of this measurement, such as the precision that was chosen; a function if only the
+        turns tell, which is called after them.
     absent
         Peers that could not take part, with the reason: name -> reason.
     """
 
     turns: dict[str, Turn]
-    note: str = ""
+    note: str | Callable[[], str] = ""
     absent: dict[str, str] = field(default_factory=dict)
 
 
