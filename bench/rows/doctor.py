@@ -94,6 +94,6 @@ def prepare_beside_cleanvision(folder: Path) -> Iterator[Sides]:
 
 WHAT = "JPEGs of 500x375"
 ROWS = (
-    Row("doctor", "data", f"Check {NUM} {WHAT}", "images/s", "more", prepare_beside_decoding, target=0.8),
+    Row("doctor", "data", f"Check {NUM} {WHAT}", "images/s", "more", prepare_beside_decoding, target=0.8, bound=True),
     Row("doctor-cleanvision", "data", f"Check {FEW} {WHAT}", "images/s", "more", prepare_beside_cleanvision),
 )

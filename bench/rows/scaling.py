@@ -117,7 +117,7 @@ def training(rank: int) -> Work:
     def work(name: str) -> list[float]:
         if name != "check":
             return [sum(median_seconds(ways[name][1]))]
-        for model, step in ways.values():
+        for _, step in ways.values():
             for _ in range(3):
                 step()
         own, peer = (
@@ -191,7 +191,7 @@ def started(ranks: int, folder: Path, make: Callable[[int], Work]) -> Iterator[W
     def tell(name: str) -> list[float]:
         for pipe in pipes:
             pipe.send(name)
-        return list([pipe.recv() for pipe in pipes][0])
+        return [list(pipe.recv()) for pipe in pipes][-1]  # the same of all
 
     yield tell
     for pipe in pipes:
