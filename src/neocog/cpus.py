@@ -43,7 +43,7 @@ def allowed_cpus() -> set[int]:
     """The logical processors that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return set(os.sched_getaffinity(0))
-    import psutil  # where it is needed: it takes longer than all else here
+    import psutil  # where it is needed: it takes longer than everything else here
 
     return set(range(psutil.cpu_count(logical=False) or os.cpu_count() or 1))  # for systems without masks
 

@@ -1,4 +1,4 @@
-"""What loads when it is first used, so that a command imports only what it needs."""
+"""Names and functions that load when they are first used, so that a command imports only what it needs."""
 
 import importlib
 from collections.abc import Callable, Mapping
