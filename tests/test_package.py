@@ -13,6 +13,7 @@ import yaml
 from tools import try_extras, try_wheel
 
 import neocog
+from neocog.engines.make_engine import ENGINES
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = [name for _, name, is_package in pkgutil.walk_packages(neocog.__path__, "neocog.") if is_package]
@@ -110,6 +111,15 @@ def test_a_faulty_wheel_is_found(tmp_path):
 def test_every_extra_for_users_is_tried_by_make_dist_extras():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(try_extras.TRIALS) == set(extras) - {"bench", "dev"}
+
+
+def test_dockerfile_installs_what_its_engines_need():
+    (line,) = re.findall(r"^RUN pip install .*\[serve\].*$", (ROOT / "Dockerfile").read_text(), re.M)
+    installed = set(line.split())
+    for name in ("onnxruntime", "openvino"):
+        assert set(ENGINES[name].modules) <= installed
+    copied = (ROOT / ".dockerignore").read_text().split()
+    assert {f"!{name}" for name in ("constraints.txt", "pyproject.toml", "README.md", "LICENSE", "src")} <= set(copied)
 
 
 def test_extras_are_those_that_the_program_uses():
