@@ -4,8 +4,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
-
 __all__ = ["allowed_cpus", "num_cpus", "num_threads"]
 
 
@@ -45,6 +43,8 @@ def allowed_cpus() -> set[int]:
     """The logical processors that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return set(os.sched_getaffinity(0))
+    import psutil  # where it is needed: it takes longer than all else here
+
     return set(range(psutil.cpu_count(logical=False) or os.cpu_count() or 1))  # for systems without masks
 
 

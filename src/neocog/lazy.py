@@ -1,9 +1,23 @@
-"""Public names of a package that load when they are first used, so that a command imports only what it needs."""
+"""What loads when it is first used, so that a command imports only what it needs."""
 
 import importlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
-__all__ = ["loads"]
+__all__ = ["calls", "loads"]
+
+
+def calls(module: str, name: str) -> Callable[..., Any]:
+    """A function that stands for this one of a module, which is imported with the first call.
+
+    >>> calls("math", "sqrt")(16)
+    4.0
+    """
+
+    def call(*given: Any, **settings: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*given, **settings)
+
+    return call
 
 
 def loads(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:

@@ -13,14 +13,6 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 __all__ = ["Bar", "follow", "note", "quiet", "track"]
 
@@ -107,6 +99,15 @@ class Bar:
     """A bar with a changing text, drawn at most ten times a second however often it is updated."""
 
     def __init__(self, label: str, total: float) -> None:
+        from rich.progress import (  # few commands are long enough for a bar
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),

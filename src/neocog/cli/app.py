@@ -15,6 +15,7 @@ from rich.console import Console
 from neocog import __version__
 from neocog.cli.stdout import silence_stdout
 from neocog.errors import NeocogError
+from neocog.light_torch import import_light_torch
 
 __all__ = ["app", "main"]
 
@@ -86,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)  # a path may hold :b:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that knows no block characters gets question marks
+    if list(sys.argv[1:2] if arguments is None else arguments[:1]) == ["predict"]:
+        import_light_torch()  # before its module imports torch
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else 0

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from cyclopts import Parameter
 from numpy.typing import NDArray
 
@@ -87,6 +86,8 @@ def column_names(text: str | None) -> tuple[str, ...] | None:
     """
     if text is None:
         return None
+    import yaml  # where a list is given
+
     try:
         names = yaml.safe_load(text) if text.startswith("[") else text.split(",")
     except yaml.YAMLError as error:

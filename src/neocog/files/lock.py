@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import filelock
-
 from neocog.errors import RunError
 from neocog.files.whole import storage_errors
 
@@ -18,6 +16,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
     Raises RunError if another process holds it.
     """
+    import filelock  # not by those who only read
+
     lock = filelock.FileLock(folder / ".lock", blocking=False)
     try:
         with storage_errors(folder / ".lock"):

@@ -203,9 +203,7 @@ def test_the_hosts_memory_sees_the_peak_of_a_trial():
 def test_memory_in_use_counts_if_linux_keeps_no_peak(monkeypatch, tmp_path):
     """The readings are planted: freed memory that malloc keeps for itself serves a new tensor without a change."""
     monkeypatch.setattr(memory_module, "PROCESS", tmp_path / "absent")
-    readings = iter(
-        [500, 400, 900, 300]
-    )  # at creation, as a trial begins, in it, and after memory was given back
+    readings = iter([500, 400, 900, 300])  # at creation, as a trial begins, in it, and after memory was given back
     monkeypatch.setattr(memory_module, "resident_bytes", lambda: next(readings))
     memory = HostMemory()
     memory.begin()

@@ -8,12 +8,11 @@ from torch import Tensor
 from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.record import Payload
 from neocog.errors import DataError
-from neocog.modalities.audio.choose import choose_audio
+from neocog.lazy import calls
 from neocog.modalities.audio.draw import draw_sound
 from neocog.modalities.audio.preprocess import AudioPreprocess
 from neocog.modalities.audio.waveform import decodable
 from neocog.modalities.draw import Drawing, colour_map, draw_curves, image_address
-from neocog.modalities.signal.augment import augment_stages, check_augment
 from neocog.modalities.table import ModalityInfo
 
 __all__ = ["ROW"]
@@ -44,15 +43,15 @@ ROW = ModalityInfo(
     noun="recording",
     plural="recordings",
     preprocess=AudioPreprocess,
-    choose=choose_audio,
+    choose=calls("neocog.modalities.audio.choose", "choose_audio"),
     suffixes=SUFFIXES["audio"],
     network="speech_dscnn_s",
     recipe="sound",
     recipe_for_network="keyword",
     section="audio",
     augment_section="augment_signal",
-    augment=augment_stages,
-    check_augment=check_augment,
+    augment=calls("neocog.modalities.signal.augment", "augment_stages"),
+    check_augment=calls("neocog.modalities.signal.augment", "check_augment"),
     feature="Audio",
     check_encoded=check_encoded,
     draw=draw,

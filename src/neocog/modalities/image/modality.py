@@ -5,10 +5,8 @@ from torch import Tensor
 
 from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.record import Payload
+from neocog.lazy import calls
 from neocog.modalities.draw import Drawing, colour_map, image_address, thumbnail
-from neocog.modalities.image.augment.apply import augment_stages
-from neocog.modalities.image.augment.config import check_augment
-from neocog.modalities.image.choose import choose_image
 from neocog.modalities.image.decode import decode_image
 from neocog.modalities.image.pages import num_pages
 from neocog.modalities.image.preprocess import ImagePreprocess
@@ -39,15 +37,15 @@ ROW = ModalityInfo(
     noun="image",
     plural="images",
     preprocess=ImagePreprocess,
-    choose=choose_image,
+    choose=calls("neocog.modalities.image.choose", "choose_image"),
     suffixes=SUFFIXES["image"],
     network="resnet18",
     recipe="lenet5_relu",
     recipe_for_network="general",
     section="image",
     augment_section="augment",
-    augment=augment_stages,
-    check_augment=check_augment,
+    augment=calls("neocog.modalities.image.augment.apply", "augment_stages"),
+    check_augment=calls("neocog.modalities.image.augment.config", "check_augment"),
     size_advice=": leave --image.size and --image.pad out",
     tta=True,
     resizable=True,

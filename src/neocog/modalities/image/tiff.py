@@ -6,10 +6,9 @@ import math
 import zlib
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import tifffile
 from PIL import UnidentifiedImageError
 
 from neocog.errors import DataError
@@ -27,6 +26,9 @@ from neocog.modalities.image.pixels import (
     to_unsigned,
 )
 from neocog.modalities.image.tiff_tags import MAGIC, Tags, read_tags
+
+if TYPE_CHECKING:
+    import tifffile
 
 __all__ = ["as_pillow_shows", "is_tiff", "needs_tifffile", "pillow_is_exact", "tiff_header", "tiff_pixels"]
 
@@ -163,7 +165,7 @@ def by_pillow(payload: bytes, read: Callable[[], Read]) -> Read | None:
         raise
 
 
-def first_page(file: tifffile.TiffFile, payload: bytes, where: str, max_pixels: int) -> Pixels:
+def first_page(file: "tifffile.TiffFile", payload: bytes, where: str, max_pixels: int) -> Pixels:
     """The values of the first page as they are stored, turned upright."""
     try:
         page = file.pages.first
@@ -178,16 +180,18 @@ def first_page(file: tifffile.TiffFile, payload: bytes, where: str, max_pixels: 
     return to_unsigned(pixels, where)
 
 
-def open_tiff(payload: bytes, where: str) -> tifffile.TiffFile:
+def open_tiff(payload: bytes, where: str) -> "tifffile.TiffFile":
     if read_tags(payload) is None:
         raise damaged(where, "the tags of its first page lie beyond its end")
+    import tifffile  # few files need it
+
     try:
         return tifffile.TiffFile(io.BytesIO(payload))
     except Exception as error:  # a header can be damaged in any way
         raise damaged(where, error) from error
 
 
-def read_header(file: tifffile.TiffFile, where: str, max_pixels: int) -> Header:
+def read_header(file: "tifffile.TiffFile", where: str, max_pixels: int) -> Header:
     """The header from the tags of the first page, checked."""
     try:
         page: Any = file.pages.first

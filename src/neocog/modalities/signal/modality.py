@@ -7,11 +7,10 @@ from torch import Tensor
 
 from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.record import Payload
+from neocog.lazy import calls
 from neocog.modalities.draw import Drawing, draw_curves
 from neocog.modalities.draw_map import Heat, draw_lanes
 from neocog.modalities.preprocess import Preprocess
-from neocog.modalities.signal.augment import augment_stages, check_augment
-from neocog.modalities.signal.choose import choose_signal
 from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.modalities.table import ModalityInfo
 
@@ -36,14 +35,14 @@ ROW = ModalityInfo(
     noun="signal",
     plural="signals",
     preprocess=SignalPreprocess,
-    choose=choose_signal,
+    choose=calls("neocog.modalities.signal.choose", "choose_signal"),
     suffixes=SUFFIXES["signal"],
     network="time_series_fcn",
     recipe="signal",
     section="signal",
     augment_section="augment_signal",
-    augment=augment_stages,
-    check_augment=check_augment,
+    augment=calls("neocog.modalities.signal.augment", "augment_stages"),
+    check_augment=calls("neocog.modalities.signal.augment", "check_augment"),
     size_advice=": set --signal.length {length}",
     draw=draw,
     draw_map=draw_map,
