@@ -109,8 +109,8 @@ def listening(env: Environment, *command: str) -> Iterator[str]:
         assert server.stdout is not None
         try:
             found: dict[str, Any] = json.loads(server.stdout.readline() or "{}")
-            expect("url" in found, f"neocog {' '.join(command)} gave no address: {found}")
-            yield str(found["url"])
+            expect("address" in found, f"neocog {' '.join(command)} gave no address: {found}")
+            yield str(found["address"])
         finally:
             server.terminate()
 

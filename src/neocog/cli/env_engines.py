@@ -26,7 +26,8 @@ def find_choice(bundle: Path) -> dict[str, Any]:
     Raises CheckpointError for a file that is not a whole bundle.
     """
     from neocog.bundle import load
-    from neocog.bundle.use_engine import remembered_choice, workshop_of
+    from neocog.bundle.use_engine import workshop_of
+    from neocog.engines.choose import remembered_choice
 
     workshop = workshop_of(load(bundle))
     choice, about = remembered_choice(workshop), workshop.about
