@@ -49,11 +49,12 @@ format: $(READY)
 docs: $(READY)  ## build/docs/index.html; the code in the pages is run, and their numbers are computed
 	$(BIN)/sphinx-build -W --keep-going -q -b html -d build/doctrees docs build/docs
 
-bench: $(BENCH_READY)  ## side by side with the peers, in less than 40 minutes; nothing else may run on the machine
-	$(BENCH)/python bench/run.py
+bench: $(BENCH_READY)  ## side by side with the peers, in less than 40 minutes; nothing else may run on the machine; ARGS=--publish: into docs/bench
+	$(BENCH)/python bench/run.py $(ARGS)
 
 bench-one: $(BENCH_READY)  ## the rows whose names begin with NAME=...
-	$(BENCH)/python bench/run.py --again $(NAME)
+	@test -n "$(NAME)" || { echo "Name rows: make bench-one NAME=start. All rows:"; $(BENCH)/python bench/run.py --list; exit 2; }
+	$(BENCH)/python bench/run.py --again $(ARGS) $(NAME)
 
 # The peers have an environment of their own: what they bring with them must not be what Neocog lives on.
 $(BENCH_READY): pyproject.toml constraints.txt

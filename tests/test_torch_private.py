@@ -33,6 +33,7 @@ from neocog.torch_private import (
     foreach_sub_,
     fused_conv2d,
     has_amx_tiles,
+    has_avx512_bf16,
     has_mkldnn_bf16,
     keep_hooks,
     mark_dynamic,
@@ -118,6 +119,7 @@ def test_foreach_sqrt_and_norm():
 
 def test_instruction_sets_are_told_as_yes_or_no():
     assert isinstance(has_amx_tiles(), bool)
+    assert isinstance(has_avx512_bf16(), bool)
     assert isinstance(has_mkldnn_bf16(), bool)
 
 

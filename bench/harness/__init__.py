@@ -2,9 +2,13 @@
 
 row          what a row compares
 turns        sides take turns; medians, their intervals, and ratios
-machine      what the figures were measured on
+measure      a row is measured, in a process of its own
+supervise    that process is started within a time limit, and ended with all that it started
+machine      what the figures were measured on, and what else ran there
+results      the JSON of a row, and who wins in it
 table        Markdown
 drawing      the plot of the ratios
+operators    what torchvision needs in order to be imported
 """
 
 from harness.row import Row, Sides, per_second, seconds_of

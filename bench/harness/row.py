@@ -1,4 +1,4 @@
-"""What a row of the bench compares."""
+"""Rows of the bench, and their sides."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ AREAS = {
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What takes turns: Neocog first, then its peers.
+    """Those that take turns: Neocog first, then its peers.
 
     Parameters
     ----------
@@ -69,6 +69,8 @@ class Row:
         Turns of each side that count.
     warmup
         Turns of each side before them.
+    bound
+        The other sides do less than Neocog, such as importing torch alone: they are a measure, and nobody wins.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Row:
     limit: float | None = None
     repeats: int = 10
     warmup: int = 1
+    bound: bool = False
 
 
 def seconds_of(work: Callable[[], object], times: int = 1) -> Turn:

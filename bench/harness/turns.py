@@ -1,5 +1,6 @@
 """Sides take turns; medians of the turns, their intervals, and ratios of one side to another."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -9,9 +10,11 @@ from scipy.stats import binom
 
 from harness.row import Turn
 
-__all__ = ["Figures", "Interval", "interval", "ratio", "take_turns"]
+__all__ = ["ENOUGH", "Figures", "Interval", "interval", "ratio", "take_turns"]
 
 CONFIDENCE = 0.95
+ENOUGH = 6
+"""Turns below which no interval reaches 95%."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,19 @@ def take_turns(sides: Mapping[str, Turn], *, repeats: int, warmup: int = 1) -> F
     """Let each side do its work `repeats` times, in turns, after `warmup` that don't count.
 
     The order is reversed after each round, so that what one side leaves behind (a warm cache, a hot core) meets each.
+
+    Raises ValueError if there are no sides, for a figure that is not finite, and, if sides are compared, for one of
+    zero or less, which has no ratio.
     """
+    if not sides:
+        raise ValueError("A row needs at least one side.")
     found: dict[str, list[float]] = {name: [] for name in sides}
     for round_ in range(warmup + repeats):
-        order = list(sides) if round_ % 2 == 0 else list(reversed(sides))
+        order = list(sides) if round_ % 2 == 0 else list(sides)[::-1]
         for name in order:
-            figure = sides[name]()
+            figure = float(sides[name]())
+            if not math.isfinite(figure) or (len(sides) > 1 and figure <= 0):
+                raise ValueError(f"A turn of {name} gave {figure:g}, which can't be compared.")
             if round_ >= warmup:
                 found[name].append(figure)
     return Figures(found)
@@ -48,9 +58,9 @@ def take_turns(sides: Mapping[str, Turn], *, repeats: int, warmup: int = 1) -> F
 def interval(values: Sequence[float]) -> Interval:
     """The median of measurements, and bounds for it that assume nothing of their distribution.
 
-    The k-th smallest and the k-th largest value, with the largest k that reaches 95%: a number of values below the true
-    median is binomial (Conover, Practical Nonparametric Statistics, section 3.2). Of fewer than six values, not even
-    the smallest and the largest do; they are given all the same.
+    The k-th smallest and the k-th largest value, with the largest k that reaches 95%: the number of values below the
+    true median is binomial (Conover, Practical Nonparametric Statistics, section 3.2). Of fewer than six values, not
+    even the smallest and the largest do; they are given all the same.
 
     >>> interval([3, 1, 2, 5, 4, 6, 8, 7, 10, 9])
     Interval(median=5.5, low=2, high=9)
@@ -66,6 +76,9 @@ def ratio(own: Sequence[float], peer: Sequence[float], better: Literal["more", "
     """How many times as good as the peer Neocog is: above 1 it wins, whether more or less is better.
 
     Turns of the same round are divided, since they met the same state of the machine.
+
+    >>> ratio([1.0, 2.0, 4.0], [2.0, 4.0, 8.0], "less")
+    Interval(median=2.0, low=2.0, high=2.0)
     """
     pairs = zip(own, peer, strict=True)
     return interval([mine / other if better == "more" else other / mine for mine, other in pairs])

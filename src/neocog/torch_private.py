@@ -40,6 +40,7 @@ __all__ = [
     "foreach_sub_",
     "fused_conv2d",
     "has_amx_tiles",
+    "has_avx512_bf16",
     "has_mkldnn_bf16",
     "keep_hooks",
     "mark_dynamic",
@@ -72,6 +73,11 @@ foreach_sub_ = torch._foreach_sub_
 def has_amx_tiles() -> bool:
     """Whether this CPU has tile instructions (AMX)."""
     return torch.cpu._is_amx_tile_supported()
+
+
+def has_avx512_bf16() -> bool:
+    """Whether this CPU has AVX-512 instructions for bf16."""
+    return torch.cpu._is_avx512_bf16_supported()
 
 
 def has_mkldnn_bf16() -> bool:

@@ -1,7 +1,7 @@
 """How long and how much: time per batch and epoch, memory, and the largest batch, for a plan on a machine.
 
 The floor is what the measured peaks allow: each operation takes at least the time of its multiplications and at least
-that of the bytes it must move. Real kernels stay above it by a factor that is measured in `bench/forecast.py`.
+that of the bytes it must move. Real kernels stay above it by a factor that is measured in `bench/rows/forecasts.py`.
 """
 
 from dataclasses import asdict, dataclass

@@ -168,7 +168,7 @@ def step_seconds(pace: Pace, decision: Decision | None) -> float:
     """Seconds of a step as it was decided, without its batch."""
     if decision is None:
         return pace.step
-    name = Candidate(decision.precision, decision.channels_last, decision.compiled).name
+    name = Candidate(decision.precision, decision.channels_last, decision.compiled, decision.native).name
     return decision.timings.get(name, pace.step)
 
 

@@ -100,6 +100,7 @@ LATER = frozenset(
         "signal.columns",
         "signal.flag_missing",
         "signal.mask",
+        "speed.native",
         "text.vectors",
         "text.vectors_frozen",
         "train.calibrate",

@@ -111,4 +111,4 @@ def trial_settings(config: RunConfig) -> TrialSettings:
 
 def arithmetic_of(speed: SpeedConfig) -> Candidate:
     """How a trial computes: as the settings say, but never compiled; plain if a run would measure what is fastest."""
-    return Candidate(speed.precision, speed.channels_last) if speed.mode == "manual" else PLAIN
+    return Candidate(speed.precision, speed.channels_last, native=speed.native) if speed.mode == "manual" else PLAIN

@@ -1,13 +1,15 @@
 """The arithmetic of one step as it was chosen: precision, memory format, eager or compiled."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from neocog.torch_private import has_amx_tiles, mark_dynamic, read_scaler, restore_scaler, step_unless
+from neocog.training.depthwise_gradient import DepthwiseGradients
+from neocog.training.native import WinogradConvolutions, load_kernels
 from neocog.training.optim import start_momenta
 from neocog.training.packed_gradient import PackedGradients
 from neocog.zoo import WithAuxiliary
@@ -28,6 +30,8 @@ class Arithmetic(Protocol):
     def channels_last(self) -> bool: ...
     @property
     def compiled(self) -> bool: ...
+    @property
+    def native(self) -> bool: ...
 
 
 class StepExecutor:
@@ -47,8 +51,11 @@ class StepExecutor:
     ) -> None:
         """`loss` takes the network's outputs, in float32, and the labels; `model` may be wrapped, as for several GPUs.
 
-        Nothing is compiled before the first step.
+        Nothing is compiled before the first step, except for kernels of Neocog's own (`native`), which take two seconds
+        once on a machine. Raises ConfigError if they are wanted and can't be used here.
         """
+        if chosen.native:
+            load_kernels()
         self.model, self.loss, self.chosen, self.device = model, loss, chosen, device
         if chosen.channels_last:
             lay_out_channels_last(model)
@@ -61,7 +68,8 @@ class StepExecutor:
             images = to_channels_last(images)
         if self.chosen.compiled:  # batches differ by a sample, and one program should serve all
             mark_dynamic(images, 0)
-        with lower_precision(self.chosen.precision, self.device, compiled=self.chosen.compiled):
+        chosen = self.chosen
+        with lower_precision(chosen.precision, self.device, compiled=chosen.compiled, native=chosen.native):
             outputs = self.run(images)
         outputs = to_float32(outputs)
         return self.loss(outputs, labels), outputs
@@ -104,16 +112,24 @@ class StepExecutor:
 
 
 @contextmanager
-def lower_precision(precision: Precision, device: torch.device, *, compiled: bool = False) -> Iterator[None]:
+def lower_precision(
+    precision: Precision, device: torch.device, *, compiled: bool = False, native: bool = False
+) -> Iterator[None]:
     """Within this block convolutions and products are computed in bf16 or fp16; in fp32 nothing changes.
 
-    Compiled programs are left to the compiler.
+    Compiled programs are left to the compiler. `native`: 3x3 convolutions in bf16 are computed by Neocog's own kernels.
     """
     if precision == "fp32":
         yield
         return
-    tiles = device.type == "cpu" and has_amx_tiles()
-    with torch.autocast(device.type, HALF[precision]), PackedGradients() if tiles and not compiled else nullcontext():
+    with ExitStack() as blocks:
+        blocks.enter_context(torch.autocast(device.type, HALF[precision]))
+        if device.type == "cpu" and not compiled:
+            blocks.enter_context(DepthwiseGradients())
+            if has_amx_tiles():
+                blocks.enter_context(PackedGradients())
+        if native:
+            blocks.enter_context(WinogradConvolutions())
         yield
 
 

@@ -264,8 +264,8 @@ def test_exact_is_plain_and_its_scope_leaves_torch_as_it_was():
 @pytest.mark.parametrize(
     ("mode", "ignored"),
     [
-        ("auto", ["channels_last", "compile", "precision"]),
-        ("exact", ["budget", "channels_last", "compile", "precision"]),
+        ("auto", ["channels_last", "compile", "native", "precision"]),
+        ("exact", ["budget", "channels_last", "compile", "native", "precision"]),
         ("manual", ["budget"]),
     ],
 )

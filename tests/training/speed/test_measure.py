@@ -215,3 +215,17 @@ def test_known_measurements_are_not_repeated():
 def test_a_program_that_took_longer_to_make_than_was_left_is_still_looked_at():
     known = measured(Planted(QUICK | {COMPILED: [400.0, 0.4]}))
     assert known.seconds[COMPILED.name] == 0.4
+
+
+def test_compiling_is_weighed_against_kernels_of_our_own():
+    native = Candidate("bf16", True, native=True)
+    ways = [PLAIN, native, BF16, BF16_LAST, LAST]
+    bench = Planted(QUICK | {native: 0.39, COMPILED: [80.0, 0.38]})  # compiled, BF16_LAST takes 0.385 at best
+    known = Measurements()
+    measure(known, ways, bench, run())
+    assert COMPILED.name not in known.seconds
+    assert fastest(known, ways, 10_000) == native
+    bench = Planted(QUICK | {native: 0.45, COMPILED: [80.0, 0.3]})
+    known = Measurements()
+    measure(known, ways, bench, run())
+    assert fastest(known, [*ways, native.compiled_instead], 10_000) == native.compiled_instead == COMPILED

@@ -1,12 +1,13 @@
 """The ways in which a step could be computed on this device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from neocog.torch_private import has_mkldnn_bf16
 from neocog.training.executor import Precision
+from neocog.training.native import has_enough_channels, lacks_kernels
 
 __all__ = ["PLAIN", "Candidate", "candidates"]
 
@@ -22,11 +23,19 @@ class Candidate:
     precision: Precision = "fp32"
     channels_last: bool = False
     compiled: bool = False
+    native: bool = False
+    """With kernels of Neocog's own."""
 
     @property
     def name(self) -> str:
         layout = "channels_last" if self.channels_last else "contiguous"
-        return f"{self.precision}, {layout}, {'compiled' if self.compiled else 'eager'}"
+        how = "compiled" if self.compiled else "native" if self.native else "eager"
+        return f"{self.precision}, {layout}, {how}"
+
+    @property
+    def compiled_instead(self) -> "Candidate":
+        """The same, compiled by torch.compile; kernels of Neocog's own are left out."""
+        return replace(self, compiled=True, native=False)
 
 
 PLAIN = Candidate()
@@ -41,14 +50,24 @@ def candidates(model: nn.Module, images: Tensor) -> tuple[list[Candidate], dict[
     layouts = [True, False] if takes_channels_last(model, images) else [False]
     reason = lacks_bf16(images.device)
     found = [PLAIN, *(Candidate(half, layout) for half in halves for layout in layouts)]
+    native = Candidate("bf16", channels_last=True, native=True)
+    if True in layouts and images.device.type == "cpu" and has_wide_filters(model):
+        found.insert(1, native)
     found += [Candidate("fp32", channels_last=True)] if True in layouts else []
     dropped = {way.name: reason for way in found if reason and way.precision == "bf16"}
+    if native in found and native.name not in dropped and (missing := lacks_kernels()):
+        dropped[native.name] = missing
     return [way for way in found if way.name not in dropped], dropped
 
 
 def takes_channels_last(model: nn.Module, images: Tensor) -> bool:
     """Whether inputs are images with channels, and the network has filters for them."""
     return images.ndim == 4 and any(weight.ndim == 4 for weight in model.parameters())
+
+
+def has_wide_filters(model: nn.Module) -> bool:
+    """Whether the network has filters that Neocog's kernels may compute: 3x3, on enough channels."""
+    return any(has_enough_channels(weight) for weight in model.parameters())
 
 
 def lacks_bf16(device: torch.device) -> str | None:

@@ -38,6 +38,7 @@ class Decision:
     precision: Precision = "fp32"
     channels_last: bool = False
     compiled: bool = False
+    native: bool = False
     reason: str
     """One sentence with figures."""
     timings: dict[str, float]
@@ -103,13 +104,14 @@ def choose_speed(
         )
     ways, dropped = candidates(model, images)
     if config.mode == "manual":
-        way = Candidate(config.precision, config.channels_last, config.compile)
+        way = Candidate(config.precision, config.channels_last, config.compile, config.native)
         if way.channels_last and not any(found.channels_last for found in ways):
             raise ConfigError(
                 "speed.channels_last is for images and networks that convolve them.",
                 received=f"inputs of shape {tuple(images.shape)}",
                 fix="Leave it out.",
             )
+        check_native(way, images.device)
         return make_decision(config, way, images.device, f"{way.name}, as speed.mode is manual")
     run = Length(
         steps=steps, budget=config.budget, compile_seconds=math.inf if several_sizes else usual_compile_seconds(model)
@@ -143,6 +145,17 @@ def choose_speed(
     return decision
 
 
+def check_native(way: Candidate, device: torch.device) -> None:
+    """Raises ConfigError if Neocog's own kernels are wanted with settings for which there are none."""
+    if way.native and (way != Candidate("bf16", channels_last=True, native=True) or device.type != "cpu"):
+        raise ConfigError(
+            "speed.native is for bf16 with channels last on a CPU, not compiled.",
+            received=f"precision {way.precision}, channels_last {way.channels_last}, compile {way.compiled}, "
+            f"device {device.type}",
+            fix="Add --speed.precision bf16 --speed.channels_last true, or leave it out.",
+        )
+
+
 def images_to_time(images: Tensor, run: Length) -> int:
     """How many images of a batch to time steps with: all, or fewer if the run is too short for that.
 
@@ -172,7 +185,7 @@ def conclude(
     device: torch.device,
 ) -> Decision:
     """The decision that follows from the measurements."""
-    every = [*ways, *(replace(way, compiled=True) for way in ways if run.compile_seconds < math.inf)]
+    every = [*ways, *(way.compiled_instead for way in ways if run.compile_seconds < math.inf)]
     way = fastest(known, every, run.steps, gain=GAIN)
     reason = explain(known, every, way, run.steps)
     return make_decision(config, way, device, reason, known.seconds, {**dropped, **known.dropped})
@@ -227,6 +240,7 @@ def make_decision(
         precision=way.precision,
         channels_last=way.channels_last,
         compiled=way.compiled,
+        native=way.native,
         reason=reason,
         timings=dict(timings or {}),
         dropped=dict(dropped or {}),

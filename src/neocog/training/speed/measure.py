@@ -10,8 +10,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from neocog.errors import NeocogError
 from neocog.rng import derive_seed
 from neocog.training.executor import StepExecutor
+from neocog.training.native import build_seconds, load_kernels
 from neocog.training.speed.candidates import PLAIN, Candidate
 from neocog.training.speed.measurements import Measurements
 from neocog.training.speed.selftest import SelfTest
@@ -87,8 +89,10 @@ class ModelBench:
 
     def check(self, candidate: Candidate) -> None:
         try:
+            if candidate.native:
+                load_kernels()
             fault = self.test.fault(candidate)
-        except RuntimeError as error:
+        except (RuntimeError, NeocogError) as error:
             raise DroppedError(first_line(error)) from error
         if fault:
             raise DroppedError(fault)
@@ -204,8 +208,8 @@ def measure(known: Measurements, ways: Sequence[Candidate], bench: Bench, run: L
         time_plain_again(known, bench, until)
     best = fastest(known, ways, run.steps)
     until = begin + run.budget * run.steps * known.seconds[best.name]  # the run is as short as this way makes it
-    way = replace(best, compiled=True)
-    if untried(known, way) and worth_compiling(known, way, run, until - bench.now()):
+    way = best.compiled_instead
+    if untried(known, way) and worth_compiling(known, way, best, run, until - bench.now()):
         time_steps(known, way, bench, until)
 
 
@@ -227,7 +231,7 @@ def untried(known: Measurements, way: Candidate) -> bool:
 
 def check(known: Measurements, way: Candidate, bench: Bench, until: float) -> bool:
     """Whether a candidate computes correct results; a fault is recorded. False without time for a check."""
-    if bench.now() + bench.check_seconds > until:
+    if bench.now() + bench.check_seconds + (build_seconds() if way.native else 0.0) > until:
         return False
     try:
         bench.check(way)
@@ -264,12 +268,12 @@ def worth_another(steps: Sequence[float], best: float, left: float, first: float
     return len(steps) < TIMED and sum(steps) < ENOUGH and last < left and (not steps or last < FAR * best)
 
 
-def worth_compiling(known: Measurements, way: Candidate, run: Length, left: float) -> bool:
+def worth_compiling(known: Measurements, way: Candidate, best: Candidate, run: Length, left: float) -> bool:
     """Whether compiling could save more than it costs, and fits the budget."""
     eager = known.seconds.get(replace(way, compiled=False).name)
     if eager is None:
         return False
-    saving = run.steps * eager * (1 - 1 / COMPILED_GAIN)
+    saving = run.steps * (known.seconds[best.name] - eager / COMPILED_GAIN)
     return saving > run.compile_seconds and run.compile_seconds + FEWEST * eager < left
 
 

@@ -179,7 +179,7 @@ class SelfTest:
         layout = torch.channels_last if candidate.channels_last and len(case.inputs) == 4 else torch.contiguous_format
         tensors = [tensor.to(self.device).contiguous(memory_format=layout) for tensor in draw_tensors(case)]
         inputs, weight = (tensor.requires_grad_() for tensor in tensors)
-        with lower_precision(candidate.precision, self.device):
+        with lower_precision(candidate.precision, self.device, native=candidate.native):
             maps = case.run(inputs, weight, case.groups)
         upstream = draw_upstream(maps, case).to(maps)
         gradients = torch.autograd.grad(maps, (inputs, weight), upstream)
