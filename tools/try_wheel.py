@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[1]
-SUFFIXES = {".py", ".typed", ".j2", ".css", ".html", ".js", ".json", ".yaml", ".svg", ".txt"}
+SUFFIXES = {".py", ".typed", ".j2", ".css", ".html", ".js", ".json", ".yaml", ".svg", ".txt", ".c"}
 NEEDED = (
     "neocog/py.typed",
     "neocog/studio/static/index.html",
