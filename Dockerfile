@@ -15,7 +15,8 @@ COPY constraints.txt .
 RUN pip install -c constraints.txt --index-url https://download.pytorch.org/whl/cpu --extra-index-url https://pypi.org/simple torch
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN pip install -c constraints.txt ".[serve]" onnxruntime openvino
+# Engines read networks as ONNX, so that onnxruntime and openvino need onnx and onnxscript beside them.
+RUN pip install -c constraints.txt ".[serve]" onnx onnxscript onnxruntime openvino
 
 FROM python:3.13-slim
 # libgomp: OpenMP, which torch computes with.

@@ -5,7 +5,7 @@ READY := .venv/.ready
 BENCH := .venv-bench/bin
 BENCH_READY := .venv-bench/.ready
 
-.PHONY: setup run test test-fast test-slow coverage check format docs bench bench-one bench-gpu dist clean
+.PHONY: setup run test test-fast test-slow coverage check format docs bench bench-one bench-gpu dist dist-extras clean
 
 # Two processes: each test imports torch, and more of them than cores slow each other down. TESTS=... runs a part.
 WORKERS ?= 2
@@ -74,16 +74,21 @@ $(READY): pyproject.toml constraints.txt
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
-# The wheel is installed in an environment of its own, and runs there from an empty folder.
+# The wheel is built from the source archive, must equal that of the checkout, and runs in an environment of its own.
+DIST := build/dist-venv/bin
 dist: $(READY)  ## the wheel and the source archive in dist/, checked, installed and tried in a clean environment
-	rm -rf dist build/dist-venv build/dist-try
+	rm -rf dist build/dist-venv build/dist-try build/dist-checkout
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m build --wheel --outdir build/dist-checkout .
+	$(BIN)/python tools/try_wheel.py check dist/*.whl build/dist-checkout/*.whl
 	$(PYTHON) -m venv build/dist-venv && mkdir -p build/dist-try
-	build/dist-venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	PIP_CONSTRAINT=constraints.txt build/dist-venv/bin/pip install --quiet --disable-pip-version-check dist/*.whl
-	cd build/dist-try && ../dist-venv/bin/neocog --version && ../dist-venv/bin/neocog plan lenet5 > /dev/null
-	cd build/dist-try && ../dist-venv/bin/python -c 'import neocog; print(neocog.plan(neocog.create_model("resnet18"), (3, 224, 224)).parameters, "parameters")'
+	$(DIST)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	PIP_CONSTRAINT=constraints.txt $(DIST)/pip install --quiet --disable-pip-version-check dist/*.whl
+	$(BIN)/python tools/try_wheel.py run $(DIST) build/dist-try
+
+dist-extras: dist  ## each extra of the wheel, installed by itself and used; some minutes, and a gigabyte
+	$(PYTHON) tools/try_extras.py dist/*.whl
 
 setup: $(READY)  ## build .venv alone
 

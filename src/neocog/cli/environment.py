@@ -20,8 +20,8 @@ import psutil
 from neocog import __version__, cpus
 from neocog.files import cache_dir
 
-__all__ = ["Unknown", "find", "find_cache", "find_cpu", "find_extras", "find_gpus", "find_memory", "find_speed",
-           "find_threads", "find_versions", "find_weights"]  # fmt: skip
+__all__ = ["Unknown", "find", "find_cache", "find_cpu", "find_extras", "find_gpus", "find_libraries", "find_memory",
+           "find_place", "find_speed", "find_threads", "find_versions", "find_weights"]  # fmt: skip
 
 ENGINES = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "openvino": ("openvino",), "nncf": ("nncf",)}
 """Engine -> the distributions that bring it."""
@@ -39,6 +39,11 @@ ARM: dict[str, str | tuple[str, ...]] = {
 }
 """Feature -> the flag, or flags, of /proc/cpuinfo that say it is there."""
 NOT_FOR_USERS = ("bench", "dev")  # extras
+VARIABLES = re.compile(
+    r"(OMP|GOMP|KMP|MKL|ONEDNN|DNNL|CUDA|NCCL|TORCH|PYTORCH|PYTHON(PATH|HASHSEED|OPTIMIZE)"
+    r"|NEOCOG_(CACHE|DATA)|XDG_CACHE_HOME|LOCAL_WORLD_SIZE|MALLOC|LD_PRELOAD)"
+)
+"""Variables that change what is computed, how fast, or where it is kept; none that may hold a secret."""
 T = TypeVar("T")
 REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)[^;]*;(?P<marker>.*)extra == ['\"](?P<extra>[^'\"]+)['\"]")
 
@@ -75,10 +80,28 @@ def version_of(*distributions: str) -> str | None:
 
 
 def find_versions() -> dict[str, str | None]:
-    """Neocog, Python, the libraries that compute, and the engines; None for one that is not installed."""
+    """Neocog, Python, PyTorch and the engines; None for one that is not installed."""
     found = {"neocog": __version__, "python": platform.python_version(), "system": platform.platform()}
-    others = {name: version_of(name) for name in ("torch", "numpy")}
-    return found | others | {name: version_of(*names) for name, names in ENGINES.items()}
+    return found | {"torch": version_of("torch")} | {name: version_of(*names) for name, names in ENGINES.items()}
+
+
+def find_place() -> dict[str, Any]:
+    """Where Neocog and Python are, and the variables of the environment that change what they do."""
+    return {
+        "package": str(Path(__file__).parents[1]),
+        "python": sys.executable,
+        "variables": {name: value for name, value in sorted(os.environ.items()) if VARIABLES.match(name)},
+    }
+
+
+def find_libraries() -> dict[str, str | None]:
+    """The version of each library that Neocog always needs.
+
+    Raises PackageNotFoundError if Neocog runs from a folder and was not installed.
+    """
+    needed = [each for each in importlib.metadata.requires("neocog") or () if "extra ==" not in each]
+    names = sorted(re.split(r"[^A-Za-z0-9._-]", each, maxsplit=1)[0] for each in needed)
+    return {name: version_of(name) for name in names if name != "torch"}
 
 
 def find_cpu(root: Path = Path("/")) -> dict[str, Any]:
@@ -134,8 +157,8 @@ def find_memory() -> dict[str, int]:
     return {"total": int(psutil.virtual_memory().total), "available": int(available_bytes("cpu"))}
 
 
-def find_gpus() -> list[dict[str, Any]]:
-    """Name, memory in bytes and compute capability of each GPU that torch can use."""
+def find_gpus() -> dict[str, Any]:
+    """Name, memory in bytes and compute capability of each GPU that torch can use, and the CUDA it was built for."""
     import torch
 
     found: list[dict[str, Any]] = []
@@ -145,7 +168,7 @@ def find_gpus() -> list[dict[str, Any]]:
             found.append({"name": card.name, "memory": card.total_memory, "capability": f"{card.major}.{card.minor}"})
     if torch.backends.mps.is_available():
         found.append({"name": "Apple GPU (mps)", "memory": None, "capability": None})
-    return found
+    return {"cuda": torch.version.cuda or torch.version.hip, "devices": found}
 
 
 def find_extras() -> dict[str, list[str]]:
@@ -166,11 +189,18 @@ def find_extras() -> dict[str, list[str]]:
     return found
 
 
-def find_weights() -> dict[str, str | None]:
-    """Network -> the version of the installed package with its ImageNet weights."""
+def find_weights() -> dict[str, dict[str, str | None]]:
+    """Network -> the version of the package with its ImageNet weights, and those of other sources in the cache."""
+    from neocog.zoo.weights.available import available
+    from neocog.zoo.weights.files import TORCHVISION
+    from neocog.zoo.weights.key_maps import TIMM
     from neocog.zoo.weights.packages import PACKAGES
 
-    return {name: version_of(package.name) for name, package in PACKAGES.items()}
+    found = {name: available(name) for name in sorted({*TORCHVISION, *TIMM})}
+    return {
+        "packages": {name: version_of(package.name) for name, package in PACKAGES.items()},
+        "cached": {name: source for name, source in found.items() if source not in (None, "package")},
+    }
 
 
 def find_cache() -> dict[str, Any]:
