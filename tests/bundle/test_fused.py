@@ -1,5 +1,7 @@
 """Large images: their tiles go through a fused network, which computes what the plain one does."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from neocog.bundle import Predictor, fused, torch_backend
 from neocog.bundle.fused import FusedBackend
 from neocog.bundle.predictor import MANY, dense_batch
 from neocog.data.scenes import draw_scene
-from neocog.layers.fuse import FusedConv
+from neocog.layers.fuse import FusedConv, fuse
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.tasks import Segmentation
 
@@ -43,6 +45,18 @@ def test_fused_outputs_are_those_of_the_network(name, no_bf16):
     assert not any(isinstance(module, nn.BatchNorm2d) for module in backend.program.modules())
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(backend(torch.randn(1, 1, 64, 32)).shape, torch.Size([1, 4, 64, 32]))
+
+
+def test_signals_are_rounded_before_each_layer_in_bfloat16():
+    """Their convolutions aren't fused; between two of them norms compute in float32."""
+    torch.manual_seed(0)
+    model = create_model("time_series_resnet", num_classes=4, in_channels=2).eval()
+    signals = torch.randn(3, 2, 50)
+    with torch.no_grad():
+        expected = model(signals)
+        found = fuse(copy.deepcopy(model), signals, torch.bfloat16)(signals).float()
+    assert (found - expected).norm() < 0.02 * expected.norm()
+    assert not torch.equal(found, expected)
 
 
 def is_half(backend):

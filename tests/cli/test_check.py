@@ -228,7 +228,7 @@ def test_level_of_the_classes_and_fold_for_the_test_are_flags(run_main, tmp_path
     code, out, err = run_main(tmp_path / "sites", "--no-skip-list")
     assert code == 1 and "Say at which level the classes are" in " ".join(out.split())
     code, out, err = run_main(tmp_path / "sites", "--class-level", "2", "--no-skip-list")
-    assert (code, out.splitlines()[0]) == (0, "sites: 6 all; 2 classes: cat, dog")
+    assert (code, out.splitlines()[0]) == (0, "sites: 6 samples; 2 classes: cat, dog")
     assert "its reader says: 3 groups, each kept in one split: the folders a, b, c" in out
     code, out, err = run_main(tmp_path / "sites", "--class-level", "2", "--test-fold", "1", "--no-skip-list")
     assert code == 2 and "A fold for the test is one of folders called fold1" in err

@@ -96,7 +96,7 @@ def test_command_line_counts_known_values(tmp_path, capsys):
     (tmp_path / "a.csv").write_text(f"text,fat (%),water\n{rows}")
     assert main(["check", str(tmp_path / "a.csv"), "--no-skip-list"]) == 0
     out = capsys.readouterr().out
-    assert "a: 30 all; 2 numbers to predict: fat [%], water" in out
+    assert "a: 30 samples; 2 numbers to predict: fat [%], water" in out
     assert "2 columns hold numbers to predict (regression): fat (%), water; to choose: --data.label_column" in out
     assert next(line.split() for line in out.splitlines() if "known values" in line) == ["known", "values", "all"]
     assert "Note     2 numbers are to be predicted." in out or "note     2 numbers are to be predicted." in out.lower()

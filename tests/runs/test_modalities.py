@@ -109,7 +109,7 @@ def test_columns_of_a_table_are_named_for_training_and_measuring(reviews, tmp_pa
     short = ["--recipe", "text", "--train.epochs", "1", "--train.device", "cpu"]
     assert main(["train", str(names), *flags, *short, "--runs", str(tmp_path / "runs")]) == 0
     said = capsys.readouterr().err
-    assert "names (text-table): 80 all; 2 classes: no, yes" in said
+    assert "names (text-table): 80 samples; 2 classes: no, yes" in said
     assert "names.csv is separated by semicolons" in said
     (bundle,) = (tmp_path / "runs").glob("*/model.neocog")
     assert main(["check", str(names), "--no-skip-list", *flags]) == 0

@@ -13,7 +13,7 @@ from neocog.cli.flags import FORMAT, MAX_PIXELS, PLAIN, Download, Reading, Switc
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.data.known import find_data
-from neocog.dataset.record import count_outputs
+from neocog.dataset.record import count_outputs, count_samples
 from neocog.doctor import DataReport, Example, check_place, printable, write_skip_list
 from neocog.doctor import check as examine
 from neocog.errors import ConfigError, agree, some
@@ -144,7 +144,7 @@ def show(report: DataReport) -> None:
 def headlines(report: DataReport) -> list[str]:
     if not report.source:
         return [f"{printable(report.name)}: could not be opened"]
-    counts = ", ".join(f"{count:,} {split}" for split, count in report.splits.items())
+    counts = ", ".join(count_samples(split, count) for split, count in report.splits.items())
     classes = count_outputs(report.source)
     names = some([printable(name) for name in report.classes])
     layout = f"{report.format}, {report.what}" if report.what else report.format

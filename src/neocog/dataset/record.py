@@ -13,8 +13,8 @@ from neocog.progress import note
 
 __all__ = [
     "CROWD", "DIFFICULT", "UNLABELLED", "Indexed", "LeftOut", "Modality", "Objects", "Payload", "Record", "Source",
-    "Target", "Task", "absent_classes", "check_trainable", "count_outputs", "describe", "fingerprint", "num_left_out",
-    "other_split", "record_ids", "sample_ids", "take_objects", "tell", "unlabelled_samples", "unlabelled_split",
+    "Target", "Task", "absent_classes", "check_trainable", "count_outputs", "count_samples", "describe", "fingerprint",
+    "num_left_out", "other_split", "record_ids", "sample_ids", "take_objects", "tell", "unlabelled_samples", "unlabelled_split",
 ]  # fmt: skip
 
 UNLABELLED = 255
@@ -228,8 +228,16 @@ def describe(source: Source) -> str:
     >>> describe(open_source("mnist"))
     'mnist (idx): 60,000 train, 10,000 test; 10 classes: 0, 1, 2 and 7 more'
     """
-    counts = ", ".join(f"{len(indices):,} {split}" for split, indices in source.splits.items())
+    counts = ", ".join(count_samples(split, len(indices)) for split, indices in source.splits.items())
     return f"{source.name} ({source.format}): {counts}; {count_outputs(source)}: {some(source.classes)}"
+
+
+def count_samples(split: str, count: int) -> str:
+    """
+    >>> count_samples("all", 91), count_samples("train", 1)
+    ('91 samples', '1 train')
+    """
+    return agree("{n} sample(|s)", count) if split == "all" else f"{count:,} {split}"
 
 
 OUTPUTS = {"regression": "{n} number(|s) to predict", "multi-label": "{n} label(|s)"}

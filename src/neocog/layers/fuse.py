@@ -85,7 +85,13 @@ def fuse(model: nn.Module, images: Tensor, dtype: torch.dtype = torch.float32) -
         for module in traced.modules():
             if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
                 module.to(dtype)
+                module.register_forward_pre_hook(rounded_to(dtype))
     return traced
+
+
+def rounded_to(dtype: torch.dtype) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    """A hook that rounds the inputs of a layer, which may come from one that computes in float32."""
+    return lambda _, inputs: tuple(tensor.to(dtype) for tensor in inputs)
 
 
 def is_traceable(module: nn.Module) -> bool:

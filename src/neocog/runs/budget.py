@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from neocog.errors import agree
 from neocog.files import write_whole
 from neocog.loading import InMemoryDataset
 from neocog.modalities.image.tta import tta_weights
@@ -212,10 +213,11 @@ def plan_epochs(run: Run, prepared: Prepared, clock: Clock | None, world: World)
     )
     if world.first:
         write_whole(run.config, resolved.to_yaml())
+    length = agree("{n} epoch(|s)", epochs)
     if enough:
-        note(f"time: {epochs:,} epochs, after which nothing more is to be gained (train.most_epochs), at {reason}")
+        note(f"time: {length}, after which nothing more is to be gained (train.most_epochs), at {reason}")
     else:
-        note(f"time: about {epochs:,} epochs in {resolved.config.train.minutes:g} min, at {reason}")
+        note(f"time: about {length} in {resolved.config.train.minutes:g} min, at {reason}")
     return replace(prepared, resolved=resolved)
 
 

@@ -292,4 +292,4 @@ def test_sample_ids_follow_keys():
 
 
 def test_describe_is_one_line(pictures):
-    assert describe(open_source(pictures)) == "pictures (image-folder): 36 all; 3 classes: blue, green, red"
+    assert describe(open_source(pictures)) == "pictures (image-folder): 36 samples; 3 classes: blue, green, red"

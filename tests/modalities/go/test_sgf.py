@@ -50,7 +50,7 @@ def test_each_move_is_a_record_with_the_position_before_it(tmp_path):
     assert record.payload.dtype == np.int16 and record.payload.tolist() == [9, WHITE, *moves]
     handicap = [KIND * BLACK + 24, KIND * BLACK + 6 * 9 + 2]
     assert source.read(4).payload.tolist() == [9, WHITE, *handicap]
-    assert "6 all; 82 classes: A9, B9" in describe(source)
+    assert "6 samples; 82 classes: A9, B9" in describe(source)
 
 
 def test_one_file_may_hold_many_games(tmp_path):

@@ -38,7 +38,7 @@ def test_table_gives_its_rows(tmp_path):
     assert [source.key(i) for i in range(4)] == [f"reviews.csv#{line}" for line in (2, 3, 4, 5)]
     assert (source.read(3).key, source.read(3).target) == ("reviews.csv#5", 1)
     assert source.splits["all"].tolist() == [0, 1, 2, 3] and source.splits.keys() == {"all"}
-    assert describe(source) == "reviews (text-table): 4 all; 2 classes: 0, 1"
+    assert describe(source) == "reviews (text-table): 4 samples; 2 classes: 0, 1"
     check_trainable(source)
 
 
