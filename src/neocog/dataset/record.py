@@ -14,7 +14,8 @@ from neocog.progress import note
 __all__ = [
     "CROWD", "DIFFICULT", "UNLABELLED", "Indexed", "LeftOut", "Modality", "Objects", "Payload", "Record", "Source",
     "Target", "Task", "absent_classes", "check_trainable", "count_outputs", "count_samples", "describe", "fingerprint",
-    "num_left_out", "other_split", "record_ids", "sample_ids", "take_objects", "tell", "unlabelled_samples", "unlabelled_split",
+    "num_left_out", "other_split", "record_ids", "sample_ids", "take_objects", "tell", "unlabelled_samples",
+    "unlabelled_split",
 ]  # fmt: skip
 
 UNLABELLED = 255
