@@ -312,6 +312,7 @@ def test_settings_that_need_classes_are_refused(scenes, tmp_path):
         train(tiny(scenes, loss=LossConfig(kind="focal")), runs=tmp_path)
 
 
+@pytest.mark.slow  # tests/tasks kills a smaller one
 def test_a_killed_run_resumes_to_the_same_weights(scenes, tmp_path):
     """SIGKILL in the middle of training."""
     flags = ["--model.name", "unet", "--model.widths", "[4, 8, 16]", "--epochs", "8", "--train.batch_size", "4"]

@@ -7,6 +7,7 @@ import time
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("busy", [False, True])
 def test_run_ends_within_its_minutes(digits, tmp_path, busy):
     command = [sys.executable, "-m", "neocog", "train", str(digits), "--model", "lenet5", "--minutes", "0.5"]

@@ -22,6 +22,7 @@ from tests.tuning.kills import kill_often, same
 FLAGS = ("--model", "lenet5_relu", "--epochs", 4, "--trials", 8)
 
 
+@pytest.mark.slow
 def test_study_killed_three_times_has_the_same_trials(whole, spots, tmp_path):
     study, killed = kill_often(tmp_path / "killed", spots, 3, 14, *FLAGS)
     assert killed == 3

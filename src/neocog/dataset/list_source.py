@@ -118,5 +118,5 @@ class SplitSource(ListSource):
     def ids(self, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
         """The `sample_ids` of these samples' keys, computed once for all; (N,)."""
         if self.known_ids is None:
-            self.known_ids = sample_ids(self.keys)
+            self.known_ids = sample_ids(map(self.key, range(len(self))))  # which a subclass may have changed
         return self.known_ids[indices]
