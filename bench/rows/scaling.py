@@ -262,7 +262,6 @@ def prepare_training(folder: Path) -> Iterator[Sides]:
 
 ROWS = (
     forecast(2),
-    forecast(4),
     Row("scaling-training", "training", "Steps of two ranks, a CNN of 1.3 million weights", "images/s", "more",
         prepare_training),
 )  # fmt: skip
