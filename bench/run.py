@@ -40,7 +40,7 @@ from harness.row import Row
 from harness.supervise import last_lines, run_child
 from harness.table import in_words, markdown
 from harness.turns import ENOUGH
-from rows import ROWS
+from rows import ASIDE, ROWS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs/bench"
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(dir=given.out) as folder:
             write(given.out / f"{row.name}.json", measure(row, Path(folder), repeats=repeats, warmup=warmup))
         return 0
-    chosen = choose(given.names)
+    chosen = choose(given.names, everything=given.all or given.list)
     if given.list:
         print("\n".join(f"{row.name:<28}{row.what}" for row in chosen))
         return 0
@@ -72,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("names", nargs="*", metavar="NAME", help="the beginning of rows' names; all rows without")
+    asked.add_argument("--all", action="store_true", help="measure every row, in about an hour")
     asked.add_argument("--list", action="store_true", help="list the rows, and measure nothing")
     asked.add_argument("--out", type=Path, default=ROOT / "build/bench", help="folder of JSON, table and plot")
     asked.add_argument("--again", action="store_true", help="measure rows that OUT holds already, too")
@@ -88,12 +89,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def choose(names: Sequence[str], rows: Sequence[Row] = ROWS) -> list[Row]:
-    """The rows whose names begin with one of these; all without names."""
+def choose(names: Sequence[str], rows: Sequence[Row] = ROWS, *, everything: bool = False) -> list[Row]:
+    """The rows whose names begin with one of these; without names those that fit into forty minutes, or all."""
     unknown = [name for name in names if not any(row.name.startswith(name) for row in rows)]
     if unknown:
         raise SystemExit(f"No row begins with {', '.join(unknown)}; python bench/run.py --list shows the rows.")
-    return [row for row in rows if not names or any(row.name.startswith(name) for name in names)]
+    if not names:
+        return [row for row in rows if everything or row.name not in ASIDE]
+    return [row for row in rows if any(row.name.startswith(name) for name in names)]
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

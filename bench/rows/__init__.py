@@ -28,7 +28,15 @@ from rows import (
     transfer,
 )
 
-__all__ = ["ROWS"]
+__all__ = ["ASIDE", "ROWS"]
+
+ASIDE = frozenset({
+    "export", "forecast-inference-resnet50", "forecast-training-resnet50", "forecast-training-alexnet",
+    "forecast-training-lenet5", "forecast-memory-resnet50", "mnist-accuracy", "offline-memory", "scaling-training",
+    "shards-memory", "start-plan", "streaming-memory", "train-augmented", "train-densenet121", "train-resnet50",
+    "unet-tiles",
+})  # fmt: skip
+"""Rows that are measured by name or with --all: with them the bench takes more than forty minutes."""
 
 ROWS: tuple[Row, ...] = (
     *start.ROWS,

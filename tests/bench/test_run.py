@@ -12,6 +12,7 @@ import run
 from harness.machine import Meter
 from harness.row import Row, Sides
 from harness.supervise import last_lines, run_child
+from rows import ASIDE, ROWS
 from tests.bench.made import make_result
 
 ONE = [1.0] * 10
@@ -170,6 +171,8 @@ def test_a_child_measures_its_row_and_names_absent_peers(tmp_path, monkeypatch):
 def test_rows_are_chosen_by_the_beginnings_of_their_names():
     rows = [made("load-a"), made("load-b"), made("serve")]
     assert [row.name for row in run.choose([], rows)] == ["load-a", "load-b", "serve"]
+    assert ASIDE < {row.name for row in ROWS} and not ASIDE & {row.name for row in run.choose([])}
+    assert run.choose([], everything=True) == list(ROWS)
     assert [row.name for row in run.choose(["serve", "load-b"], rows)] == ["load-b", "serve"]
     with pytest.raises(SystemExit, match=r"No row begins with x, y; python bench/run\.py --list shows the rows\."):
         run.choose(["x", "load", "y"], rows)
