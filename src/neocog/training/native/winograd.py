@@ -13,10 +13,7 @@ from neocog.training.native.library import Kernels, load_kernels
 __all__ = ["WinogradConvolutions"]
 
 BF16, LAST = torch.bfloat16, torch.channels_last
-FEWEST, PRODUCT = (
-    32,
-    2048,
-)  # channels on either side, and those of both multiplied: below, transforms cost what they save
+FEWEST, PRODUCT = 32, 2048  # channels on either side, and both multiplied: below, transforms cost what they save
 SAVING = 1.5  # least share of multiplications in the definition to those here: maps of odd sizes have tiles half empty
 MOST_TILES, LARGEST = 512, 2 << 20  # tiles of one product, or bytes of its spectra if that is more: beyond, caches miss
 
