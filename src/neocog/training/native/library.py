@@ -25,7 +25,7 @@ PATIENCE = 120.0  # seconds
 
 
 class Kernels:
-    """Calls functions of the library, which take pointers and whole numbers and return nothing.
+    """Calls functions of the library, which take pointers and whole numbers and return whether memory was too little.
 
     Tensors are passed by the address of their first element: shapes, types and memory layouts are the caller's affair.
     """
@@ -34,13 +34,15 @@ class Kernels:
         self.library = library
 
     def run(self, name: str, *arguments: Tensor | int | None) -> None:
-        """Call the function neocog_NAME; None is a null pointer."""
+        """Call the function neocog_NAME; None is a null pointer. Raises MemoryError."""
         function = getattr(self.library, f"neocog_{name}")
-        function(*(
+        failed = function(*(
             ctypes.c_void_p(value.data_ptr() if isinstance(value, Tensor) else None)
             if value is None or isinstance(value, Tensor) else ctypes.c_long(value)
             for value in arguments
         ))  # fmt: skip
+        if failed:
+            raise MemoryError("can't allocate memory for a convolution")
 
 
 def lacks_kernels() -> str | None:

@@ -1,7 +1,7 @@
 """3x3 convolutions in bf16 by Winograd's method, which multiplies 16 times where the definition multiplies 36 times."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,17 +13,17 @@ from neocog.training.native.library import Kernels, load_kernels
 __all__ = ["WinogradConvolutions"]
 
 BF16, LAST = torch.bfloat16, torch.channels_last
-FEWEST, PRODUCT = 32, 2048  # channels on either side, and both multiplied: below, transforms cost what they save
-SAVING = 1.5  # least share of multiplications in the definition to those here: maps of odd sizes have tiles half empty
-MOST_TILES, LARGEST = 512, 2 << 20  # tiles of one product, or bytes of its spectra if that is more: beyond, caches miss
+FEWEST, PRODUCT = 16, 512  # channels on either side, and both multiplied: below, transforms cost what they save
+SAVING = 1.2  # least share of multiplications in the definition to those here: maps of odd sizes have tiles half empty
 
 
 class WinogradConvolutions(TorchFunctionMode):
     """Within this block 3x3 convolutions under autocast to bf16 on a CPU are computed by Winograd's method.
 
     It applies to channels-last images, stride 1, one group, and enough channels and pixels to pay off. Results are
-    those of torch's convolution but for rounding: spectra are rounded to bf16 as well, so that errors are about 1.8
-    times those of rounding inputs and filters alone, however many channels there are.
+    those of torch's convolution but for rounding: spectra are rounded to bf16 as well, so that errors are up to twice
+    those of rounding inputs and filters alone, however many channels there are. They don't depend on the number of
+    threads.
     Source: Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", F(2x2, 3x3).
     """
 
@@ -100,30 +100,6 @@ def has_enough_channels(weight: Tensor) -> bool:
     return c_in % 16 == c_out % 16 == 0 and min(c_in, c_out) >= FEWEST and c_in * c_out >= PRODUCT
 
 
-class Tiles(NamedTuple):
-    """The 2x2 tiles of (n, height, width) outputs."""
-
-    num: int
-    height: int
-    width: int
-
-    @property
-    def rows(self) -> int:
-        return -(-self.height // 2)
-
-    @property
-    def columns(self) -> int:
-        return -(-self.width // 2)
-
-    def parts(self, channels: int) -> Iterator[tuple[int, int]]:
-        """First and last (exclusive) tile rows, of all images, of the parts in which they are computed."""
-        total = self.num * self.rows
-        most = max(1, max(MOST_TILES, LARGEST // (16 * 2 * channels)) // self.columns)
-        size = -(-total // -(-total // most))
-        for first in range(0, total, size):
-            yield first, min(first + size, total)
-
-
 class Convolution(torch.autograd.Function):
     """A 3x3 convolution of channels-last bf16 maps with float32 filters; the filters' gradient is float32."""
 
@@ -131,24 +107,22 @@ class Convolution(torch.autograd.Function):
     def forward(
         ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, padding: int, kernels: Kernels
     ) -> Tensor:
-        spectra = filter_spectra(weight, kernels)
-        ctx.save_for_backward(inputs, spectra)
+        ctx.save_for_backward(inputs, weight)
         ctx.padding, ctx.kernels = padding, kernels
-        n, _, height, width = inputs.shape
-        tiles = Tiles(n, height + 2 * padding - 2, width + 2 * padding - 2)
-        return correlate(inputs, spectra.transpose(1, 2), bias, tiles, padding, kernels)
+        height, width = (size + 2 * padding - 2 for size in inputs.shape[2:])
+        panels = filter_panels(weight, "panels", kernels)
+        return convolve(inputs, panels, bias, (len(weight), height, width), padding, kernels)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
-        inputs, spectra = ctx.saved_tensors
+        inputs, weight = ctx.saved_tensors
         upstream = upstream.contiguous(memory_format=LAST)
         above, filters, bias, _, _ = ctx.needs_input_grad
-        n, _, height, width = inputs.shape
         below = None
-        if above:  # a convolution with reversed filters
-            tiles = Tiles(n, height, width)
-            below = correlate(upstream, spectra, None, tiles, 2 - ctx.padding, ctx.kernels, reverse=True)
+        if above:
+            panels = filter_panels(weight, "turned_panels", ctx.kernels)
+            below = convolve(upstream, panels, None, inputs.shape[1:], 2 - ctx.padding, ctx.kernels)
         return (
             below,
             filter_gradient(upstream, inputs, ctx.padding, ctx.kernels) if filters else None,
@@ -158,55 +132,32 @@ class Convolution(torch.autograd.Function):
         )
 
 
-def filter_spectra(weight: Tensor, kernels: Kernels) -> Tensor:
-    """(C_out, C_in, 3, 3) filters -> (16, C_out, C_in), for each pair of frequencies one matrix, in bf16."""
+def filter_panels(weight: Tensor, name: str, kernels: Kernels) -> Tensor:
+    """Spectra of (C_out, C_in, 3, 3) filters in the order in which the product reads them, 16 for each pair of channels."""
     c_out, c_in = weight.shape[:2]
-    spectra = torch.empty(16, c_out, c_in, dtype=BF16)
-    last = weight.detach().contiguous(memory_format=LAST)
-    kernels.run("spectra_of_filters", last, spectra, c_out, c_in, torch.get_num_threads())
-    return spectra
+    panels = torch.empty(16 * c_out * c_in, dtype=BF16)
+    kernels.run(name, weight.detach().contiguous(memory_format=LAST), panels, c_out, c_in, torch.get_num_threads())
+    return panels
 
 
-def correlate(
-    inputs: Tensor,
-    matrices: Tensor,
-    bias: Tensor | None,
-    tiles: Tiles,
-    padding: int,
-    kernels: Kernels,
-    *,
-    reverse: bool = False,
+def convolve(
+    inputs: Tensor, panels: Tensor, bias: Tensor | None, shape: Sequence[int], padding: int, kernels: Kernels
 ) -> Tensor:
-    """(N, c, H, W) inputs and (16, c, k) matrices -> (N, k, h, w) outputs, plus a bias for each of the k channels.
-
-    `reverse`: the filters are turned by 180 degrees, which swaps the outer frequencies of either axis.
-    """
+    """(N, c, H, W) inputs -> (N, *shape) outputs, plus a bias for each channel."""
     n, c, height, width = inputs.shape
-    k, threads = matrices.shape[2], torch.get_num_threads()
+    k, *sizes = shape
+    outputs = torch.empty((n, k, *sizes), dtype=BF16, memory_format=LAST)
     bias = None if bias is None else bias.detach().contiguous()
-    outputs = torch.empty((n, k, tiles.height, tiles.width), dtype=BF16, memory_format=LAST)
-    for first, last in tiles.parts(max(c, k)):
-        grid = (tiles.rows, tiles.columns, first, last, int(reverse), threads)
-        spectra = torch.empty(16, (last - first) * tiles.columns, c, dtype=BF16)
-        kernels.run("spectra_of_inputs", inputs, spectra, height, width, c, padding, *grid)
-        kernels.run("maps_of_spectra", torch.bmm(spectra, matrices), bias, outputs, tiles.height, tiles.width, k, *grid)
+    kernels.run(
+        "convolve", inputs, panels, bias, outputs, n, height, width, c, padding, *sizes, k, torch.get_num_threads()
+    )
     return outputs
 
 
 def filter_gradient(upstream: Tensor, inputs: Tensor, padding: int, kernels: Kernels) -> Tensor:
-    """(N, C_out, h, w) gradient from above and (N, C_in, H, W) inputs -> (C_out, C_in, 3, 3) in float32.
-
-    Parts of the batch are summed in float32.
-    """
+    """(N, C_out, h, w) gradient from above and (N, C_in, H, W) inputs -> (C_out, C_in, 3, 3) in float32."""
     c_out, (n, c_in, height, width) = upstream.shape[1], inputs.shape
-    tiles, threads = Tiles(n, *upstream.shape[2:]), torch.get_num_threads()
     gradient = torch.empty((c_out, c_in, 3, 3), memory_format=LAST)
-    for first, last in tiles.parts(max(c_in, c_out)):
-        grid = (tiles.rows, tiles.columns, first, last)
-        number = (last - first) * tiles.columns
-        below, above = (torch.empty(16, number, channels, dtype=BF16) for channels in (c_in, c_out))
-        kernels.run("spectra_of_inputs", inputs, below, height, width, c_in, padding, *grid, 0, threads)
-        kernels.run("spectra_of_gradients", upstream, above, *upstream.shape[2:], c_out, *grid, threads)
-        products = torch.bmm(above.transpose(1, 2), below)
-        kernels.run("filters_of_spectra", products, gradient, c_out, c_in, int(first > 0), threads)
+    sizes, threads = upstream.shape[2:], torch.get_num_threads()
+    kernels.run("filter_gradient", upstream, inputs, gradient, n, height, width, c_in, padding, *sizes, c_out, threads)
     return gradient
