@@ -133,7 +133,7 @@ class Convolution(torch.autograd.Function):
 
 
 def filter_panels(weight: Tensor, name: str, kernels: Kernels) -> Tensor:
-    """Spectra of (C_out, C_in, 3, 3) filters in the order in which the product reads them, 16 for each pair of channels."""
+    """Spectra of (C_out, C_in, 3, 3) filters as the product reads them, 16 for each pair of channels."""
     c_out, c_in = weight.shape[:2]
     panels = torch.empty(16 * c_out * c_in, dtype=BF16)
     kernels.run(name, weight.detach().contiguous(memory_format=LAST), panels, c_out, c_in, torch.get_num_threads())
