@@ -40,6 +40,19 @@ def test_many_inputs_are_as_each_alone_and_in_order(resize, monkeypatch):
         assert one.confidence == pytest.approx(alone.confidence, rel=1e-5)
 
 
+def test_few_large_inputs_are_decoded_ahead(monkeypatch):
+    monkeypatch.setattr(module, "PLACES", 8 * 256)
+    monkeypatch.setattr(module, "num_cpus", lambda: 4)
+
+    def most_ahead(images):
+        drawn = []
+        answers = make_predictor().predict_each(drawn.append(0) or image for image in images)
+        return max(len(drawn) - found for found, _ in enumerate(answers, 1))
+
+    assert most_ahead([np.zeros((16, 16), np.uint8)] * 64) > 4
+    assert most_ahead([np.zeros((160, 16), np.uint8)] * 64) <= 4  # of 13 tiles each
+
+
 def test_unreadable_input_keeps_its_place():
     images = draw(9)
     found = list(make_predictor().predict_each([*images[:4], b"junk", *images[4:]]))

@@ -32,7 +32,7 @@ __all__ = ["BATCH", "MANY", "DensePass", "Failure", "dense_batch"]
 BATCH = 256
 PLACES = 2**18  # of a batch of views: one tile of 512x512, whose maps take hundreds of megabytes
 MANY = 16  # views of one input, for which preparing a faster form of the network pays
-AHEAD = 2  # inputs that are decoded ahead, for each thread
+AHEAD = 2  # inputs that are decoded ahead at most, for each thread
 
 Submit = Callable[..., "Future[Any]"]
 """A function and its arguments -> the future of its result."""
@@ -92,6 +92,8 @@ class DensePass:
     """Views that wait."""
     placing: list["Future[None]"] = field(default_factory=list)
     """The outputs of the last batch, while they are put in their places."""
+    ahead: int = 1
+    """How many inputs are decoded ahead: about as many as fill a batch, one if each fills several, as scans do."""
 
     def predictions(self, named: Iterable[tuple[str, Any]]) -> Iterator[Prediction | Failure]:
         """One for each input, in order; a single input is not worth a thread."""
@@ -107,7 +109,8 @@ class DensePass:
         waiting: deque[Pending] = deque()
         results: deque[Future[Prediction | Failure]] = deque()
         most = self.most()
-        for pending in in_order(submit, self.try_open, named, AHEAD * num_cpus()):
+        for pending in in_order(submit, self.try_open, named, lambda: self.ahead):
+            self.ahead = min(AHEAD * num_cpus(), max(1, most // max(1, pending.left)))
             waiting.append(pending)
             for view in pending.views:
                 self.batch.append((pending, view))
@@ -170,12 +173,14 @@ def at_once(work: Callable[..., Any], *given: Any) -> "Future[Any]":
     return future
 
 
-def in_order(submit: Submit, work: Callable[[Any], Any], items: Iterable[Any], ahead: int) -> Iterator[Any]:
+def in_order(
+    submit: Submit, work: Callable[[Any], Any], items: Iterable[Any], ahead: Callable[[], int]
+) -> Iterator[Any]:
     """The result of each item, in order, while those of the next ones are made."""
     waiting: deque[Future[Any]] = deque()
     for item in items:
         waiting.append(submit(work, item))
-        if len(waiting) > ahead:
+        while len(waiting) > ahead():
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
