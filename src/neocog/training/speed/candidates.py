@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.torch_private import has_mkldnn_bf16
+from neocog.training.convolutions import has_enough_channels, lacks_kernels
 from neocog.training.executor import Precision
-from neocog.training.native import has_enough_channels, lacks_kernels
 
 __all__ = ["PLAIN", "Candidate", "candidates"]
 
