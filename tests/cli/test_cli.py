@@ -21,7 +21,8 @@ from neocog.data import open_source
 from neocog.progress import note
 from neocog.recipes import resolve_config
 from neocog.runs import FLAG
-from neocog.runs.config import RENAMED, RunConfig
+from neocog.runs.config import RunConfig
+from neocog.runs.earlier_settings import RENAMED
 
 
 @pytest.fixture

@@ -113,7 +113,8 @@ def renamed(error: Exception) -> str | None:
     """The message for a flag that has another name now."""
     if not isinstance(error, cyclopts.UnknownOptionError):
         return None
-    from neocog.runs.config import RENAMED, unknown_setting
+    from neocog.runs.config import unknown_setting
+    from neocog.runs.earlier_settings import RENAMED
 
     key = (error.token.keyword or error.token.value or "").removeprefix("--").partition("=")[0]
     return str(unknown_setting(key, "flag", ())) if key in RENAMED else None
