@@ -102,6 +102,17 @@ def test_help_of_the_program_lists_every_verb(run_main):
     assert run_main("--version")[1].strip() == neocog.__version__
 
 
+def test_help_wraps_texts_to_the_terminal(run_main):
+    code, out, _ = run_main("predict", "--help")
+    words = " ".join(" ".join(line.strip("│ ") for line in out.splitlines()).split())
+    assert code == 0
+    assert "Usage: neocog predict" in out
+    assert "The folder for masks, one PNG file for each input, with a text file of the classes" in " ".join(
+        words.split()
+    )
+    assert not [line for line in out.splitlines() if "   with the   " in line]
+
+
 def test_help_does_not_wait_for_torch():
     code = "import sys; from neocog.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

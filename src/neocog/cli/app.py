@@ -14,6 +14,7 @@ import cyclopts
 from rich.console import Console
 
 from neocog import __version__
+from neocog.cli.help import WrappedHelp
 from neocog.cli.stdout import silence_stdout
 from neocog.errors import NeocogError
 from neocog.light_torch import import_light_torch
@@ -31,6 +32,7 @@ app = cyclopts.App(
     version=__version__,
     help_epilogue="Start with: neocog train mnist",
     help_format="plaintext",
+    help_formatter=WrappedHelp(),
     suppress_keyboard_interrupt=False,  # `main` says how to resume
 )
 ORDER = itertools.count()  # of the verbs in the help
