@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.dataset.column_targets import Decision, decide, unify_cells
-from neocog.dataset.labels import number_labels, plain_array, plain_label, plain_labels
+from neocog.dataset.labels import MAX_CLASSES, number_labels, plain_array, plain_label, plain_labels
 from neocog.dataset.record import Task
 from neocog.dataset.target_rule import LABEL_TASKS, OUTPUT, are_quantities, check_task, output_name, said
 from neocog.errors import ConfigError, DataError, some
@@ -17,6 +17,10 @@ __all__ = [
     "LABEL_TASKS", "OUTPUT", "AnyTargets", "Decision", "Targets", "check_task", "check_values", "decide", "known_rows",
     "number_targets", "output_name", "plain_targets", "said_of_unknown", "unify_cells",
 ]  # fmt: skip
+
+
+BEYOND = 2.0**63
+"""The least float that is too large for int64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +182,23 @@ def number_floats(
         )
         raise DataError(rule, received="NaN", where=name, fix=fix)
     if (known == np.floor(known)).all():
+        refuse_huge(known, name)
         found, targets, more = number_labels({s: y.astype(np.int64) for s, y in labels.items()}, classes, name)
         return Targets("classification", found, targets, (*notices, *more))
-    named = {split: [f"{value:g}" for value in own.tolist()] for split, own in labels.items()}
-    order = {f"{value:g}": k for k, value in enumerate(np.unique(known).tolist())}
-    targets = {split: np.array([order[label] for label in own], np.int64) for split, own in named.items()}
-    return Targets("classification", tuple(order), targets, notices)
+    different = np.unique(known)
+    names = [f"{value:g}" for value in different.tolist()]
+    if len(set(names)) < len(names):
+        names = [repr(value) for value in different.tolist()]
+    targets = {split: np.searchsorted(different, own).astype(np.int64) for split, own in labels.items()}
+    return Targets("classification", tuple(names), targets, notices)
+
+
+def refuse_huge(known: NDArray[np.float64], name: str) -> None:
+    """Raises DataError for whole numbers beyond 64 bits, which can't number classes."""
+    largest = known[np.abs(known).argmax()]
+    if abs(largest) >= BEYOND:
+        rule = f"Labels number the classes from 0; at most {MAX_CLASSES:,} are read."
+        raise DataError(rule, received=f"{largest:g}", where=name, fix="To predict numbers: --task regression.")
 
 
 def number_rows(
