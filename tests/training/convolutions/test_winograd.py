@@ -193,9 +193,11 @@ def test_training_is_as_in_bf16_but_for_rounding_and_the_same_each_time():
 
 @usable
 def test_candidate_is_checked_and_a_wrong_result_is_named(monkeypatch):
+    load_kernels()  # compiled: no part of the trial
     images = drawn(4, 3, 10, 10)
     assert NATIVE in candidates(network(), images)[0]
-    choose = {"loss": TASK.loss, "optimizer": lambda model: torch.optim.SGD(model.parameters(), 0.1), "steps": 100_000}
+    optimizer = lambda model: torch.optim.SGD(model.parameters(), 0.1)  # noqa: E731
+    choose = {"loss": TASK.loss, "optimizer": optimizer, "steps": 10**7, "several_sizes": True}  # so never compiled
     decision = choose_speed(network(), images, torch.arange(4) % 2, **choose, config=SpeedConfig(budget=1e-3))
     assert NATIVE.name in decision.timings
     real = library.Kernels.run
