@@ -17,7 +17,10 @@ from neocog.training.convolutions import (
 from neocog.training.optim import start_momenta
 from neocog.zoo import WithAuxiliary
 
-__all__ = ["Arithmetic", "Outputs", "Precision", "StepExecutor", "lay_out_like", "lower_precision"]
+__all__ = [
+    "Arithmetic", "Outputs", "Precision", "StepExecutor", "lay_out_channels_last", "lay_out_like", "lower_precision",
+    "to_channels_last",
+]  # fmt: skip
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Outputs = Tensor | WithAuxiliary
