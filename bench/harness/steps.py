@@ -3,6 +3,7 @@
 `bench/gpu.py` takes them too, so nothing here needs a peer.
 """
 
+import copy
 import platform
 import time
 from collections.abc import Callable
@@ -11,15 +12,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from harness.row import Sides, per_second
 from neocog.cpus import num_threads
-from neocog.tasks import Classification
+from neocog.progress import quiet
+from neocog.tasks import Classification, Task
 from neocog.training import OptimizerConfig, make_optimizer
 from neocog.training.executor import StepExecutor
 from neocog.training.speed import SpeedConfig, choose_speed
 
-__all__ = ["LR", "MOMENTUM", "Case", "device_name", "neocog", "plain", "timed"]
+__all__ = ["LR", "MOMENTUM", "Case", "beside_plain_loop", "device_name", "neocog", "plain", "timed"]
 
 LR, MOMENTUM = 1e-3, 0.9
+LONG = 20_000  # steps of a run for which Neocog chooses how to compute
+SAME = 0.05  # relative difference of the first losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,42 @@ def neocog(model: nn.Module, case: Case, plain_seconds: float) -> tuple[Callable
         return value
 
     return step, decision.reason
+
+
+def beside_plain_loop(model: nn.Module, task: Task, images: Tensor, targets: Tensor) -> Sides:
+    """Images per second of Neocog's step with AdamW, as `choose_speed` picks it for a long run, and of a plain loop's.
+
+    The plain loop is eager, fp32 and contiguous, with the same network, loss and optimiser; both begin with one loss.
+    """
+    theirs, config = copy.deepcopy(model), OptimizerConfig(name="adamw", lr=LR)
+    plain_optimizer = torch.optim.AdamW(theirs.parameters(), lr=LR)
+
+    def plain_step() -> float:
+        plain_optimizer.zero_grad()
+        loss = task.loss(theirs(images), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        plain_optimizer.step()
+        return float(loss.detach())
+
+    with quiet():
+        decision = choose_speed(
+            model, images, targets, loss=task.loss, optimizer=lambda copied: make_optimizer(copied, config),
+            steps=LONG, config=SpeedConfig(), several_sizes=True,
+        )  # fmt: skip
+    executor, optimizer = StepExecutor(model, task.loss, decision, images.device), make_optimizer(model, config)
+
+    def own_step() -> float:
+        optimizer.zero_grad()
+        loss, _ = executor.forward(images, targets)
+        executor.backward(loss)
+        executor.step(optimizer)
+        return float(loss.detach())
+
+    first, expected = own_step(), plain_step()
+    assert abs(first - expected) < SAME * expected, "both sides begin with the same loss"
+    count = len(images)
+    turns = {"Neocog": per_second(count, own_step), "plain PyTorch": per_second(count, plain_step)}
+    return Sides(turns, note=decision.reason)
 
 
 def timed(step: Callable[[], object]) -> float:

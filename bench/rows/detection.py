@@ -18,24 +18,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness import Row, Sides, per_second, seconds_of
+from harness import Row, Sides, seconds_of
+from harness.steps import beside_plain_loop
 from neocog.cpus import num_threads
 from neocog.dataset.record import CROWD
 from neocog.evaluation.box_matching import AREAS, FoundBoxes, TrueBoxes, match_boxes
 from neocog.evaluation.detection import Ranked
-from neocog.progress import quiet
 from neocog.tasks import Detection
-from neocog.training import OptimizerConfig, make_optimizer
-from neocog.training.executor import StepExecutor
-from neocog.training.speed import SpeedConfig, choose_speed
 from neocog.zoo import create_model
 
 __all__ = ["ROWS"]
 
 IMAGES, OBJECTS, CLASSES = 100, 1_000, 80
 NETWORK, SIDE, BATCH = "centernet_lite0", 416, 4
-STEPS = 20_000  # of the run for which Neocog chooses how to compute
-SAME = 0.05  # relative difference of the first losses
 
 
 def draw_boxes() -> tuple[FoundBoxes, TrueBoxes]:
@@ -127,35 +122,8 @@ def draw_batch() -> tuple[Tensor, Tensor]:
 
 def training_step(folder: Path) -> Iterator[Sides]:
     torch.set_num_threads(num_threads())
-    (images, targets), task, config = draw_batch(), Detection(("object",)), OptimizerConfig(name="adamw", lr=1e-3)
-    model, theirs = create_model(NETWORK, num_classes=1).train(), create_model(NETWORK, num_classes=1).train()
-    theirs.load_state_dict(model.state_dict())
-    plain_optimizer = torch.optim.AdamW(theirs.parameters(), lr=1e-3)
-
-    def plain() -> float:
-        plain_optimizer.zero_grad()
-        loss = task.loss(theirs(images), targets)
-        loss.backward()  # type: ignore[no-untyped-call]
-        plain_optimizer.step()
-        return float(loss.detach())
-
-    with quiet():
-        decision = choose_speed(
-            model, images, targets, loss=task.loss, optimizer=lambda copied: make_optimizer(copied, config),
-            steps=STEPS, config=SpeedConfig(), several_sizes=True,
-        )  # fmt: skip
-    executor, optimizer = StepExecutor(model, task.loss, decision, torch.device("cpu")), make_optimizer(model, config)
-
-    def own() -> float:
-        optimizer.zero_grad()
-        loss, _ = executor.forward(images, targets)
-        executor.backward(loss)
-        executor.step(optimizer)
-        return float(loss.detach())
-
-    first, expected = own(), plain()
-    assert abs(first - expected) < SAME * expected, "both sides begin with the same loss"
-    yield Sides({"Neocog": per_second(BATCH, own), "plain PyTorch": per_second(BATCH, plain)}, note=decision.reason)
+    images, targets = draw_batch()
+    yield beside_plain_loop(create_model(NETWORK, num_classes=1).train(), Detection(("object",)), images, targets)
 
 
 ROWS = (

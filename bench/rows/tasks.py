@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness import Row, Sides, per_second, seconds_of
+from harness import Row, Sides, seconds_of
+from harness.steps import beside_plain_loop
 from neocog.bundle import Predictor, torch_backend
 from neocog.cpus import num_threads
 from neocog.data import ImagePreprocess
@@ -26,17 +27,12 @@ from neocog.data.scenes import SHAPES, draw_scene
 from neocog.modalities.views import tile_places
 from neocog.tasks import Segmentation
 from neocog.tasks.stitch import edge_weights
-from neocog.training import OptimizerConfig, make_optimizer
-from neocog.training.executor import StepExecutor
-from neocog.training.speed import SpeedConfig, choose_speed
 from neocog.zoo import create_model
 
 __all__ = ["ROWS"]
 
 CLASSES = ("background", *SHAPES)
-LR, SCENES, TILE, SIDE = 1e-3, 16, (256, 256), 768
-STEPS = 20_000  # of the run for which Neocog chooses how to compute
-SAME = 0.05  # relative difference of the first losses
+SCENES, TILE, SIDE = 16, (256, 256), 768
 AGREE = 0.98  # share of pixels; with random weights classes are about equally probable, so bfloat16 changes some
 
 
@@ -47,34 +43,7 @@ def unet_step(folder: Path) -> Iterator[Sides]:
     targets = torch.from_numpy(np.stack([scene.mask for scene in scenes]))
     images = ImagePreprocess(size=(96, 96), channels=3).measured(pixels).normalise(pixels.contiguous())
     model = create_model("unet_small", num_classes=len(CLASSES), in_channels=3).train()
-    task, config = Segmentation(CLASSES), OptimizerConfig(name="adamw", lr=LR)
-    theirs = copy.deepcopy(model)
-    plain_optimizer = torch.optim.AdamW(theirs.parameters(), lr=LR)
-
-    def plain() -> float:
-        plain_optimizer.zero_grad()
-        loss = task.logits_loss(theirs(images), targets)
-        loss.backward()  # type: ignore[no-untyped-call]
-        plain_optimizer.step()
-        return float(loss.detach())
-
-    decision = choose_speed(
-        model, images, targets, loss=task.loss, optimizer=lambda copied: make_optimizer(copied, config),
-        steps=STEPS, config=SpeedConfig(), several_sizes=True,
-    )  # fmt: skip
-    executor = StepExecutor(model, task.loss, decision, torch.device("cpu"))
-    optimizer = make_optimizer(model, config)
-
-    def ours() -> float:
-        optimizer.zero_grad()
-        loss, _ = executor.forward(images, targets)
-        executor.backward(loss)
-        executor.step(optimizer)
-        return float(loss.detach())
-
-    first, expected = ours(), plain()
-    assert abs(first - expected) < SAME * expected, "both sides begin with the same loss"
-    yield Sides({"Neocog": per_second(SCENES, ours), "plain PyTorch": per_second(SCENES, plain)}, note=decision.reason)
+    yield beside_plain_loop(model, Segmentation(CLASSES), images, targets)
 
 
 def make_predictor() -> Predictor:

@@ -9,7 +9,8 @@ from PIL import Image
 from neocog.annotations.coco import open_coco
 from neocog.annotations.yolo import open_yolo
 from neocog.bundle import Failure
-from neocog.cli.predict_boxes import BoxFolder, CocoBoxes, DrawnFolder, box_writers, show_boxes_csv, target_files
+from neocog.cli.predict_boxes import BoxFolder, CocoBoxes, DrawnFolder, box_writers, show_boxes_csv
+from neocog.cli.target_files import target_files
 from neocog.errors import ConfigError
 from neocog.tasks import BoxPrediction, Classification, Detection
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from neocog.bundle import Failure, Prediction
 from neocog.cli.stdout import write_out
-from neocog.cli.write_masks import Input, place_of
+from neocog.cli.target_files import Input, target_files
 from neocog.errors import ConfigError
 from neocog.files import storage_errors, write_whole
 from neocog.modalities.image.decode import decode_image
@@ -73,29 +73,6 @@ def box_writers(
     if coco is not None:
         writers.append(CocoBoxes(coco, task))
     return writers
-
-
-def target_files(
-    folder: Path, named: Sequence[tuple[str, Input]], folders: Sequence[Path], suffix: str
-) -> dict[str, Path]:
-    """Where the file for each input goes, by the input's name; inputs below `folders` keep their place within.
-
-    Raises ConfigError if two inputs would have the same file, or a file is one of the inputs.
-    """
-    found: dict[str, Path] = {}
-    taken: dict[Path, str] = {}
-    inputs = {one.resolve() for _, one in named if isinstance(one, Path)}
-    for name, one in named:
-        path = (folder / place_of(name, one, folders)).with_suffix(suffix)
-        if path in taken:
-            raise ConfigError(
-                "Each input needs a file of its own.", received=f"{taken[path]} and {name}", where=str(path),
-                fix="Predict them one after the other, into two folders.",
-            )  # fmt: skip
-        if path.resolve() in inputs:
-            raise ConfigError("An input is never replaced.", received=f"{path} as both", fix="Name another folder.")
-        taken[path], found[name] = name, path
-    return found
 
 
 class DrawnFolder:

@@ -13,8 +13,8 @@ from PIL import Image
 from neocog.annotations.outlines import find_regions, trace_outline
 from neocog.annotations.run_lengths import run_lengths
 from neocog.bundle import Prediction
-from neocog.cli.flags import FileInput as Input
 from neocog.cli.flags import MaskForm
+from neocog.cli.target_files import Input, target_files
 from neocog.errors import ConfigError
 from neocog.evaluation.segmentation import BACKGROUND
 from neocog.files import storage_errors, write_whole
@@ -54,7 +54,7 @@ def mask_writers(
     writers: list[MaskFolder | BinaryFolder | CocoMasks] = []
     if output is not None:
         check_masks(task, "-o")
-        files = target_files(output, named, folders)
+        files = target_files(output, named, folders, ".png")
         writers.append(
             MaskFolder(output, files, task, form or "index")
             if task.name == "segmentation"
@@ -64,45 +64,6 @@ def mask_writers(
         check_masks(task, "--coco")
         writers.append(CocoMasks(coco, task, polygons=polygons))
     return writers
-
-
-def target_files(folder: Path, named: Sequence[tuple[str, Input]], folders: Sequence[Path] = ()) -> dict[str, Path]:
-    """Where the mask of each input goes, by the input's name; those of `folders` keep their place within.
-
-    Raises ConfigError if two inputs would have the same file, or a file is one of the inputs.
-
-    >>> files = [("scans/a/1.jpg", Path("scans/a/1.jpg")), ("b.tif@2", np.zeros((9, 9), np.uint8))]
-    >>> [str(path) for path in target_files(Path("masks"), files, [Path("scans")]).values()]
-    ['masks/a/1.png', 'masks/b/0002.png']
-    """
-    found: dict[str, Path] = {}
-    taken: dict[Path, str] = {}
-    inputs = {one.resolve() for _, one in named if isinstance(one, Path)}
-    for name, one in named:
-        path = folder / place_of(name, one, folders)
-        if path in taken:
-            raise ConfigError(
-                "Each input needs a mask file of its own.", received=f"{taken[path]} and {name}", where=str(path),
-                fix="Predict them one after the other, into two folders.",
-            )  # fmt: skip
-        if path.resolve() in inputs:
-            raise ConfigError(
-                "A mask never replaces an input.", received=f"{path} as both", fix="Name another folder with -o."
-            )
-        taken[path], found[name] = name, path
-    return found
-
-
-def place_of(name: str, one: Input, folders: Sequence[Path]) -> Path:
-    """The path of a mask within its folder."""
-    if isinstance(one, bytes):
-        return Path("standard-input.png")
-    number = ""
-    if not isinstance(one, Path):
-        name, _, number = name.rpartition("@")
-    path = Path(name)
-    within = next((path.relative_to(folder) for folder in folders if path.is_relative_to(folder)), Path(path.name))
-    return within.with_suffix("") / f"{int(number):04}.png" if number else within.with_suffix(".png")
 
 
 class MaskFolder:

@@ -64,13 +64,7 @@ def fit_head(
     Mirrored images count as further samples if training mirrors them. Of a large set, evenly spread samples are used.
     Raises ConfigError for a task without classes, or a network whose head does not end with a dense layer.
     """
-    from neocog.transfer import (  # torch.fx takes a second
-        FeatureExtractor,
-        fit_labels,
-        fit_logistic,
-        mirror,
-        set_dense_head,
-    )
+    from neocog.transfer import FeatureExtractor, mirror, set_dense_head  # torch.fx takes a second
 
     if task.linear_head is None:
         raise ConfigError(
@@ -92,23 +86,32 @@ def fit_head(
     # Rows of a dataset that left out unreadable samples don't match the indices.
     known = groups is not None and len(indices) == len(train)
     together, seed = groups[indices[rows]] if groups is not None and known else None, config.train.seed
-    head: LogisticHead | LabelHead | RidgeHead
-    if isinstance(task, Regression):
-        head, found = fit_values(features, task.standardised(labels.cpu()))
-    elif task.linear_head == "labels":
-        head = fit_labels(features, labels.cpu().numpy(), groups=together, seed=seed)
-        found = f"mAP {head.mean_average_precision:.1%} on a fifth that was held out"
-    else:
-        head = fit_logistic(
-            features, labels.numpy(), len(task.classes), groups=together, weights=weights, seed=seed
-        )  # fmt: skip
-        share = head.cv_accuracy
-        bounds = f"({100 * share.low:.1f} to {100 * share.high:.1f})"
-        found = f"cross-validated accuracy {share.value:.1%} {bounds}"
+    head, found = fit_rows(task, features, labels, weights, together, seed)
     set_dense_head(model, head.weight.float(), head.bias.float())
     kind = "ridge" if task.linear_head == "values" else "logistic"
     note(f"head: {kind} regression on frozen features, {found}, {time.perf_counter() - began:.0f} s")
     return head
+
+
+def fit_rows(
+    task: Task,
+    features: Tensor,
+    labels: Tensor,
+    weights: Tensor | None,
+    groups: NDArray[np.int64] | None,
+    seed: int,
+) -> "tuple[LogisticHead | LabelHead | RidgeHead, str]":
+    """The head of this task for features (N, D), or (A, N, D) of A views, and how well it does on held-out groups."""
+    from neocog.transfer import fit_labels, fit_logistic
+
+    if isinstance(task, Regression):
+        return fit_values(features, task.standardised(labels.cpu()))
+    if task.linear_head == "labels":
+        several = fit_labels(features, labels.cpu().numpy(), groups=groups, seed=seed)
+        return several, f"mAP {several.mean_average_precision:.1%} on a fifth that was held out"
+    head = fit_logistic(features, labels.numpy(), len(task.classes), groups=groups, weights=weights, seed=seed)
+    share = head.cv_accuracy
+    return head, f"cross-validated accuracy {share.value:.1%} ({100 * share.low:.1f} to {100 * share.high:.1f})"
 
 
 def fit_values(features: Tensor, targets: Tensor) -> "tuple[RidgeHead, str]":

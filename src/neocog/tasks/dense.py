@@ -22,7 +22,7 @@ from neocog.modalities.views import View
 from neocog.tasks.target import Target, find_output
 from neocog.tasks.task import Prediction, Task
 
-__all__ = ["Assembler", "Compared", "DenseTask", "mean_target"]
+__all__ = ["Assembler", "Compared", "DenseTask", "MaskPrediction", "mean_target"]
 
 THINNED = 32  # places along each axis of which golden samples store the logits
 
@@ -32,6 +32,28 @@ class Compared:
     """The result of comparing one record's prediction with its target. Each task adds its own fields."""
 
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPrediction(Prediction):
+    """The classes of the pixels of one input."""
+
+    classes: tuple[str, ...]
+    confidence: float
+    """The mean probability of what is predicted at a pixel."""
+    shares: dict[str, float]
+    """The share of the pixels of each class that occurs, the largest first. If classes overlap, the sum exceeds 1."""
+    size: tuple[int, int]
+    """Height and width."""
+
+    def to_json(self) -> dict[str, Any]:
+        height, width = self.size
+        return {"width": width, "height": height, "confidence": self.confidence, "shares": self.shares}
+
+    def cells(self) -> dict[str, str]:
+        height, width = self.size
+        named = ", ".join(f"{name} {share:.1%}" for name, share in list(self.shares.items())[:5])
+        return {"size": f"{width} x {height}", "pixels": named or "none", "confidence": f"{self.confidence:.1%}"}
 
 
 class Assembler(ABC):

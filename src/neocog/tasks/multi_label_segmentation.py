@@ -17,7 +17,7 @@ from neocog.evaluation.segmentation import boundary_counts, class_dices, class_i
 from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.views import View
 from neocog.tasks.colours import class_colours, css_colours, overlay
-from neocog.tasks.dense import Assembler, mean_target
+from neocog.tasks.dense import Assembler, MaskPrediction, mean_target
 from neocog.tasks.loss import LossConfig, LossKind
 from neocog.tasks.match_classes import match_classes
 from neocog.tasks.segmentation import SMOOTH, MaskCompared, Segmentation
@@ -29,36 +29,23 @@ __all__ = ["BinaryMaskPrediction", "MultiLabelSegmentation"]
 
 
 @dataclass(frozen=True, slots=True)
-class BinaryMaskPrediction(Prediction):
-    """A binary mask for each class of one input; masks may overlap."""
+class BinaryMaskPrediction(MaskPrediction):
+    """A binary mask for each class of one input; masks may overlap.
 
-    classes: tuple[str, ...]
+    The confidence is the mean over pixels and classes of the probability that a class is there, or is not.
+    """
+
     masks: NDArray[np.bool_]
     """(K, H, W), at the size of the input."""
-    confidence: float
-    """The mean over pixels and classes of the probability of what is predicted: that a class is there, or is not."""
-    shares: dict[str, float]
-    """The share of the pixels of each class that occurs, the largest first. They may add up to more than 1."""
-    size: tuple[int, int]
-    """Height and width."""
 
     @classmethod
     def of_masks(cls, name: str, classes: tuple[str, ...], masks: NDArray[np.bool_], confidence: float) -> Self:
         means = masks.reshape(len(masks), -1).mean(axis=1)
         shares = {classes[k]: float(means[k]) for k in np.argsort(-means, kind="stable").tolist() if means[k]}
-        return cls(name, classes, masks, confidence, shares, (masks.shape[1], masks.shape[2]))
+        return cls(name, classes, confidence, shares, (masks.shape[1], masks.shape[2]), masks)
 
     def without_places(self) -> Self:
         return replace(self, masks=self.masks[:0])
-
-    def to_json(self) -> dict[str, Any]:
-        height, width = self.size
-        return {"width": width, "height": height, "confidence": self.confidence, "shares": self.shares}
-
-    def cells(self) -> dict[str, str]:
-        height, width = self.size
-        named = ", ".join(f"{name} {share:.1%}" for name, share in list(self.shares.items())[:5])
-        return {"size": f"{width} x {height}", "pixels": named or "none", "confidence": f"{self.confidence:.1%}"}
 
 
 @register_task

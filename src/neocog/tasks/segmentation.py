@@ -25,7 +25,7 @@ from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.views import View
 from neocog.tasks.colours import class_colours, css_colours, overlay
 from neocog.tasks.criterion import Criterion
-from neocog.tasks.dense import Assembler, Compared, DenseTask
+from neocog.tasks.dense import Assembler, Compared, DenseTask, MaskPrediction
 from neocog.tasks.loss import LossConfig, LossKind
 from neocog.tasks.match_classes import match_classes
 from neocog.tasks.stitch import Stitcher
@@ -39,37 +39,21 @@ SIDE = 480  # pixels of the longer side of a drawing
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentPrediction(Prediction):
+class SegmentPrediction(MaskPrediction):
     """The class of each pixel of one input."""
 
-    classes: tuple[str, ...]
     mask: NDArray[np.uint8]
     """(H, W), at the size of the input."""
-    confidence: float
-    """The mean probability of the predicted classes."""
-    shares: dict[str, float]
-    """The share of the pixels of each class that occurs, the largest first."""
-    size: tuple[int, int]
-    """Height and width."""
 
     @classmethod
     def of_mask(cls, name: str, classes: tuple[str, ...], mask: NDArray[np.uint8], confidence: float) -> Self:
         counts = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
         order = np.argsort(-counts, kind="stable")
         shares = {classes[k]: float(counts[k]) for k in order.tolist() if counts[k]}
-        return cls(name, classes, mask, confidence, shares, (mask.shape[0], mask.shape[1]))
+        return cls(name, classes, confidence, shares, (mask.shape[0], mask.shape[1]), mask)
 
     def without_places(self) -> Self:
         return replace(self, mask=self.mask[:0])
-
-    def to_json(self) -> dict[str, Any]:
-        height, width = self.size
-        return {"width": width, "height": height, "confidence": self.confidence, "shares": self.shares}
-
-    def cells(self) -> dict[str, str]:
-        height, width = self.size
-        named = ", ".join(f"{name} {share:.1%}" for name, share in list(self.shares.items())[:5])
-        return {"size": f"{width} x {height}", "pixels": named, "confidence": f"{self.confidence:.1%}"}
 
 
 @dataclass(frozen=True, slots=True)

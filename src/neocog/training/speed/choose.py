@@ -105,31 +105,38 @@ def choose_speed(
     ways, dropped = candidates(model, images)
     if config.mode == "manual":
         way = Candidate(config.precision, config.channels_last, config.compile, config.native)
-        if way.channels_last and not any(found.channels_last for found in ways):
-            raise ConfigError(
-                "speed.channels_last is for images and networks that convolve them.",
-                received=f"inputs of shape {tuple(images.shape)}",
-                fix="Leave it out.",
-            )
-        check_native(way, images.device)
+        check_manual(way, ways, images)
         return make_decision(config, way, images.device, f"{way.name}, as speed.mode is manual")
     run = Length(
         steps=steps, budget=config.budget, compile_seconds=math.inf if several_sizes else usual_compile_seconds(model)
     )
-    update = type(optimizer(copy.deepcopy(model)))
-    key = identity(model, images, update)
-    known = read_measurements(key)
+    known, timed = time_steps(ModelBench(model, images, labels, loss, optimizer), ways, run)
     whole = len(images)
+    per_step = replace(known, seconds={name: took * whole / timed for name, took in known.seconds.items()})
+    decision = conclude(per_step, ways, dropped, run, config, images.device)
+    if timed < whole and len(known.seconds) > 1:
+        decision = replace(decision, reason=f"{decision.reason}; timed with {timed} of a batch's {whole} images")
+    return decision
+
+
+def time_steps(bench: ModelBench, ways: Sequence[Candidate], run: Length) -> tuple[Measurements, int]:
+    """The measurements of these ways, earlier ones included, and the number of images in a timed step.
+
+    Raises ConfigError if a step isn't possible in plain float32.
+    """
+    images, update = bench.images, type(bench.make_optimizer(copy.deepcopy(bench.model)))
+    key = identity(bench.model, images, update)
+    known, whole = read_measurements(key), len(images)
     timed = whole if known.seconds else images_to_time(images, run)
     if timed < whole:
-        run = replace(run, steps=steps * whole // timed, least=BRIEF)
-        images, labels = images[:timed], labels[:timed]
-        key = identity(model, images, update)
+        run = replace(run, steps=run.steps * whole // timed, least=BRIEF)
+        bench = ModelBench(bench.model, images[:timed], bench.labels[:timed], bench.loss, bench.make_optimizer)
+        key = identity(bench.model, bench.images, update)
         known = read_measurements(key)
     before = copy.deepcopy(known)
     with torch.random.fork_rng(devices=[images.device] if images.device.type == "cuda" else []):
         try:
-            measure(known, ways, ModelBench(model, images, labels, loss, optimizer), run)
+            measure(known, ways, bench, run)
         except DroppedError as error:  # of plain float32
             raise ConfigError(
                 "A step of training must be possible in plain float32.",
@@ -138,11 +145,18 @@ def choose_speed(
             ) from error
     if known != before:
         write_measurements(key, known)
-    per_step = replace(known, seconds={name: took * whole / timed for name, took in known.seconds.items()})
-    decision = conclude(per_step, ways, dropped, replace(run, steps=steps), config, images.device)
-    if timed < whole and len(known.seconds) > 1:
-        decision = replace(decision, reason=f"{decision.reason}; timed with {timed} of a batch's {whole} images")
-    return decision
+    return known, timed
+
+
+def check_manual(way: Candidate, ways: Sequence[Candidate], images: Tensor) -> None:
+    """Raises ConfigError for a way that this network and its inputs can't be computed in."""
+    if way.channels_last and not any(found.channels_last for found in ways):
+        raise ConfigError(
+            "speed.channels_last is for images and networks that convolve them.",
+            received=f"inputs of shape {tuple(images.shape)}",
+            fix="Leave it out.",
+        )
+    check_native(way, images.device)
 
 
 def check_native(way: Candidate, device: torch.device) -> None:

@@ -2,16 +2,15 @@
 
 import copy
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from neocog.training.executor import Precision, lay_out_channels_last, lower_precision, to_channels_last
 from neocog.training.speed.candidates import Candidate
+from neocog.training.speed.layer_calls import LayerCalls
 
 __all__ = ["find_norm_fault"]
 
@@ -36,45 +35,32 @@ def find_norm_fault(model: nn.Module, images: Tensor, candidate: Candidate) -> s
     if candidate.channels_last:
         lay_out_channels_last(model)
         images = to_channels_last(images) if images.ndim == 4 else images
-    with ExitStack() as blocks, torch.no_grad(), checker:
-        for name, module in model.named_modules():
-            blocks.callback(module.register_forward_pre_hook(checker.entering(name)).remove)
-        blocks.enter_context(lower_precision(candidate.precision, images.device, native=candidate.native))
+    precision = lower_precision(candidate.precision, images.device, native=candidate.native)
+    with torch.no_grad(), checker.watch(model), precision:
         model(images)
     return checker.fault
 
 
-class NormChecker(TorchFunctionMode):
+class NormChecker(LayerCalls):
     """Compares every norm with float64, and keeps the first that is wrong."""
 
     def __init__(self, tolerance: float) -> None:
         super().__init__()
         self.tolerance = tolerance
-        self.layer = ""
         self.fault: str | None = None
 
-    def entering(self, name: str) -> Callable[[nn.Module, Any], None]:
-        def enter(_: nn.Module, __: Any) -> None:
-            self.layer = name
-
-        return enter
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
+    def note(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
         if func in NORMS and self.fault is None:
             with torch.autocast(result.device.type, enabled=False):
                 truth = func(*map(in_float64, args), **{name: in_float64(value) for name, value in kwargs.items()})
             self.compare(NORMS[func], in_float64(result), truth)
-        return result
 
     def compare(self, operation: str, result: Tensor, truth: Tensor) -> None:
         error = float((result - truth).norm() / truth.norm().clamp(min=1e-300))
         if not error <= self.tolerance:  # also NaN
-            where = f"{self.layer or 'the network'} ({operation})"
-            self.fault = f"the output of {where} is off by {error:.1e}, more than {self.tolerance:.0e}"
+            self.fault = (
+                f"the output of {self.layer} ({operation}) is off by {error:.1e}, more than {self.tolerance:.0e}"
+            )
 
 
 def in_float64(value: Any) -> Any:

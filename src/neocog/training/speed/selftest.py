@@ -3,7 +3,6 @@
 import copy
 import math
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,11 +10,11 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from neocog.rng import derive_seed
 from neocog.training.executor import Precision, lower_precision
 from neocog.training.speed.candidates import Candidate
+from neocog.training.speed.layer_calls import LayerCalls
 from neocog.training.speed.norm_test import find_norm_fault
 
 __all__ = ["Case", "SelfTest", "collect_cases", "select_cases"]
@@ -69,9 +68,7 @@ def collect_cases(model: nn.Module, images: Tensor) -> list[Case]:
     """All calls of one forward pass in training mode, in order; the network itself is left as it is."""
     model = copy.deepcopy(model).train()
     recorder = Recorder()
-    with ExitStack() as hooks, torch.no_grad(), recorder:
-        for name, module in model.named_modules():
-            hooks.callback(module.register_forward_pre_hook(recorder.entering(name)).remove)
+    with torch.no_grad(), recorder.watch(model):
         model(images)
     return recorder.cases
 
@@ -87,36 +84,25 @@ def select_cases(cases: Iterable[Case], most: int = 12, largest: int = 3) -> lis
     return list(dict.fromkeys(case for case in cases if case in kept))
 
 
-class Recorder(TorchFunctionMode):
-    """Records every convolution and product, also those that a layer calls without a module of their own."""
+class Recorder(LayerCalls):
+    """Records every convolution and product."""
 
     def __init__(self) -> None:
         super().__init__()
         self.cases: list[Case] = []
-        self.layer = ""
 
-    def entering(self, name: str) -> Callable[[nn.Module, Any], None]:
-        def enter(_: nn.Module, __: Any) -> None:
-            self.layer = name
-
-        return enter
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
+    def note(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
         if func in NAMES:
-            self.note(NAMES[func], args, kwargs or {}, result)
-        return result
+            self.record(NAMES[func], args, kwargs, result)
 
-    def note(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
+    def record(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
         named = dict(zip(("input", "weight", "bias", *ARGUMENTS[operation]), args, strict=False)) | kwargs
         inputs, weight = named["input"], named["weight"]
         shape = (-1, inputs.shape[-1]) if operation == "linear" else inputs.shape
         settings = tuple((key, named[key]) for key in ARGUMENTS[operation] if key in named)
         spread = inputs if "transpose" in operation else result  # each of its values is multiplied by a whole filter
         case = Case(
-            layer=self.layer or "the network",
+            layer=self.layer,
             operation=operation,
             inputs=tuple(inputs.reshape(shape).shape),
             weight=tuple(weight.shape),

@@ -13,6 +13,7 @@ Shapes (N batch, C channels, H height, W width, K classes; channels are those of
 """
 
 import math
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -77,6 +78,21 @@ def mbconv(c_in: int, c_out: int, expansion: int, kernel_size: int, stride: int,
     return Residual(*layers, StochasticDepth(drop_rate)) if same_shape else nn.Sequential(*layers)
 
 
+def make_stages(
+    c_in: int, width: float, counts: Sequence[int], stochastic_depth: float, block: Callable[..., nn.Sequential]
+) -> nn.Sequential:
+    """The rows of STAGES with these numbers of blocks; block i of n drops out with chance `stochastic_depth` i / n."""
+    rates = (stochastic_depth * i / sum(counts) for i in range(sum(counts)))
+    stages = nn.Sequential()
+    for (expansion, kernel_size, stride, channels, _), count in zip(STAGES, counts, strict=True):
+        stage, c_out = nn.Sequential(), scaled(channels, width)
+        for j in range(count):
+            stage.append(block(c_in, c_out, expansion, kernel_size, stride if j == 0 else 1, next(rates)))
+            c_in = c_out
+        stages.append(stage)
+    return stages
+
+
 class EfficientNet(Network):
     """Seven stages of inverted residuals; block i of n drops out with chance `stochastic_depth` * i / n."""
 
@@ -86,18 +102,10 @@ class EfficientNet(Network):
         super().__init__()
         c_in, c_last = scaled(32, width), scaled(1280, width)
         self.stem = conv_norm(in_channels, c_in, 3, 2).append(nn.SiLU())
-        num_blocks = sum(depths(depth))
-        rates = (stochastic_depth * i / num_blocks for i in range(num_blocks))
-        self.stages = nn.Sequential()
-        for (expansion, kernel_size, stride, channels, _), count in zip(STAGES, depths(depth), strict=True):
-            stage, c_out = nn.Sequential(), scaled(channels, width)
-            for j in range(count):
-                stage.append(mbconv(c_in, c_out, expansion, kernel_size, stride if j == 0 else 1, next(rates)))
-                c_in = c_out
-            self.stages.append(stage)
+        self.stages = make_stages(c_in, width, depths(depth), stochastic_depth, mbconv)
         dense = nn.Linear(c_last, num_classes)
         self.head = nn.Sequential(
-            *conv_norm(c_in, c_last, 1), nn.SiLU(),
+            *conv_norm(scaled(STAGES[-1][3], width), c_last, 1), nn.SiLU(),
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout),
             dense,
         )  # fmt: skip

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from neocog.layers.initialization import he
 from neocog.layers.stochastic_depth import StochasticDepth
 from neocog.zoo.network import Network
-from neocog.zoo.networks.efficientnet import STAGES, Residual
+from neocog.zoo.networks.efficientnet import STAGES, Residual, make_stages
 from neocog.zoo.networks.efficientnet import depths as scaled_depths
 from neocog.zoo.networks.mobilenet_v2 import scaled
 
@@ -110,18 +110,10 @@ class EfficientNetLite(Network):
         super().__init__()
         c_in, c_last = 32, 1280
         self.stem = conv_norm(in_channels, c_in, 3, 2).append(nn.ReLU6())
-        num_blocks = sum(depths(depth))
-        rates = (stochastic_depth * i / num_blocks for i in range(num_blocks))
-        self.stages = nn.Sequential()
-        for (expansion, kernel_size, stride, channels, _), count in zip(STAGES, depths(depth), strict=True):
-            stage, c_out = nn.Sequential(), scaled(channels, width)
-            for j in range(count):
-                stage.append(mbconv(c_in, c_out, expansion, kernel_size, stride if j == 0 else 1, next(rates)))
-                c_in = c_out
-            self.stages.append(stage)
+        self.stages = make_stages(c_in, width, depths(depth), stochastic_depth, mbconv)
         dense = nn.Linear(c_last, num_classes)
         self.head = nn.Sequential(
-            *conv_norm(c_in, c_last), nn.ReLU6(),
+            *conv_norm(scaled(STAGES[-1][3], width), c_last), nn.ReLU6(),
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout),
             dense,
         )  # fmt: skip
