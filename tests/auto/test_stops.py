@@ -104,7 +104,7 @@ def stop(*_, **__):
 
 @pytest.mark.parametrize(
     "place",
-    ["neocog.auto.search.gather_facts", "neocog.auto.search.time_all", "neocog.auto.race.run_trial",
+    ["neocog.auto.search.gather_facts", "neocog.auto.entrants.time_all", "neocog.auto.race.run_trial",
      "neocog.auto.race.choose_finalists", "neocog.auto.search.decide", "neocog.auto.search.prepare",
      "neocog.auto.search.carry_out", "neocog.runs.train_run.finish"],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """A run within `train.minutes`: how many epochs fit, and the clock that the loop follows."""
 
 import copy
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from neocog.runs.folder import Run
 from neocog.runs.prepare import Prepared
 from neocog.runs.provenance import SetBy
 from neocog.training import Clock, State, make_optimizer
+from neocog.training.clock import TARGET
 from neocog.training.distributed import World, broadcast_json, on_first
 from neocog.training.progressive import mean_work
 from neocog.training.speed import PLAIN, Candidate, Decision
@@ -27,15 +29,34 @@ from neocog.training.speed.choose import milliseconds
 from neocog.training.speed.measure import ModelBench
 from neocog.training.state import hidden_parameters
 
-__all__ = ["Pace", "has_clock", "make_clock", "measure_pace", "num_affordable", "plan_epochs"]
+__all__ = [
+    "LEAST_TRAINING",
+    "Pace",
+    "has_clock",
+    "make_clock",
+    "measure_pace",
+    "num_affordable",
+    "plan_epochs",
+    "report_seconds",
+]
 
-REPORT_SECONDS = 4.0  # for the bundle, the report and the import of matplotlib
+REPORT_SECONDS, REPORT_SHARE = 4.0, 0.2  # for the bundle, the report and the import of matplotlib; of a short budget
+LEAST_TRAINING = 0.25  # of the budget, that training gets even if what comes before it took too long
 FORWARD_SHARE = 1 / 3  # of a step: the backward pass takes twice the time of the forward pass
 SCORING_SHARE = 0.5  # of a step, to score as many samples; more, since steps may be in a lower precision
 FEWEST, PARTS = 4, 16  # samples of a batch whose step is timed first, on a CPU: a sixteenth of it, or four
 MEASURING = 0.02  # of the budget, that timing whole steps may take
 NUM_DECODED = 8  # samples whose decoding is timed
 SCALED = ("schedule.warmup_epochs", "schedule.step_epochs", "schedule.restart_epochs")
+
+
+def report_seconds(budget: float) -> float:
+    """Seconds of a budget that are kept for what follows training.
+
+    >>> report_seconds(600.0), report_seconds(10.0)
+    (4.0, 2.0)
+    """
+    return min(REPORT_SECONDS, REPORT_SHARE * budget)
 
 
 def has_clock(resolved: ResolvedConfig) -> bool:
@@ -131,10 +152,12 @@ def make_clock(
     began: float,
     used: float = 0.0,
     is_trial: bool = False,
+    begins: bool = True,
 ) -> Clock | None:
     """The clock of a run that began at this time by `time.monotonic`; None for a run without one.
 
-    `used` are seconds of its budget from before; a trial needs no time for what follows training.
+    `used` are seconds of its budget from before; a trial needs no time for what follows training. Training that begins
+    gets `LEAST_TRAINING` of the budget even if that is more than is left.
     Without a pace, as in a resumed run, steps are measured once they are taken.
     """
     if not has_clock(prepared.resolved):
@@ -152,10 +175,12 @@ def make_clock(
         began=began,
         used=used,
         most_steps=config.most_epochs and config.most_epochs * prepared.loader.num_steps,
-        reserve=0.0 if is_trial else REPORT_SECONDS + (num_test * pace.test if pace else 0.0),
+        reserve=0.0 if is_trial else report_seconds(60 * config.minutes) + (num_test * pace.test if pace else 0.0),
         # Several processes share a validation; the first alone scores the test split.
         test_share=num_scored * world.size / max(1, len(splits.val)) if on_cpu and not is_trial else 0.0,
     )
+    if begins and not is_trial:
+        clock.earliest = clock.elapsed + LEAST_TRAINING * clock.budget
     if clock.test_share and isinstance(prepared.val, InMemoryDataset):  # else decoding takes its time, too
         clock.test_steps = SCORING_SHARE * num_scored / config.batch_size
     if pace is not None:
@@ -192,7 +217,11 @@ def plan_epochs(run: Run, prepared: Prepared, clock: Clock | None, world: World)
     if clock is None or settled or clock.step_seconds is None:
         return prepared
     steps = prepared.loader.num_steps
-    epochs = broadcast_json(-(-num_affordable(clock, prepared) // steps), world)
+    affordable = num_affordable(clock, prepared)
+    if world.first:
+        for line in short_budget_lines(clock, affordable, steps):
+            note(line)
+    epochs = broadcast_json(-(-affordable // steps), world)
     most = resolved.config.train.most_epochs
     enough = most is not None and epochs > most
     epochs = most if most is not None and enough else epochs
@@ -219,6 +248,27 @@ def plan_epochs(run: Run, prepared: Prepared, clock: Clock | None, world: World)
     else:
         note(f"time: about {length} in {resolved.config.train.minutes:g} min, at {reason}")
     return replace(prepared, resolved=resolved)
+
+
+def short_budget_lines(clock: Clock, affordable: int, epoch_steps: int) -> list[str]:
+    """A warning if not even an epoch fits into the budget, or training can't end in time.
+
+    It names a budget that suffices, if this machine stays as fast.
+    """
+    minutes, used, kept = clock.budget / 60, clock.elapsed, clock.budget - clock.in_time / TARGET
+    is_late = clock.earliest > clock.in_time
+    if affordable >= epoch_steps and not is_late:
+        return []
+    whole = used + epoch_steps * (clock.step_seconds or 0.0) + clock.validation_seconds
+    needed = max(whole / TARGET + kept, (used + TARGET * kept) / (TARGET - LEAST_TRAINING))
+    spent = f"{used:.1f} of {clock.budget:.0f} s were used before training, and {kept:.1f} s are kept for what follows"
+    late = f"It gets {LEAST_TRAINING * clock.budget:.1f} s all the same, so the run ends late. " if is_late else ""
+    part = (
+        f"{minutes:g} min are too few for an epoch: there is time for {affordable:,} of its {epoch_steps:,} steps"
+        if affordable < epoch_steps
+        else f"{minutes:g} min are too few for training"
+    )
+    return [f"warning: {part}. {spent}. {late}Set --minutes {math.ceil(needed / 6) / 10:g} or more."]
 
 
 def scaled(resolved: ResolvedConfig, factor: float) -> Mapping[str, tuple[Any, str]]:

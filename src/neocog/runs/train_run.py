@@ -188,7 +188,10 @@ def train_network(
         run.last.parent.mkdir(exist_ok=True)  # a user may have removed it to begin again
     note_network(run, prepared, world)
     pace = measure_pace(prepared, world)
-    make = partial(make_clock, prepared, pace, world=world, began=began, used=used, is_trial=is_trial)
+    make = partial(
+        make_clock, prepared, pace, world=world, began=began, used=used, is_trial=is_trial,
+        begins=not run.last.is_file(),
+    )  # fmt: skip
     decision = decide_speed(run, prepared, world, make(decision=None), AFTER_TRIAL if is_trial else 1)
     clock = make(decision=decision)
     prepared = plan_epochs(run, prepared, clock, world)
