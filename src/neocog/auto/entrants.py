@@ -18,6 +18,8 @@ TRAINING = 0.6
 """Of the time that is left, about, for the training of the winner."""
 TIMING = 0.06
 """Of the budget, after which no other candidate is timed; with the look at the data, a tenth."""
+FEWEST = 2
+"""Candidates that are timed in any case: the first may be far too slow."""
 
 
 def choose_entrants(
@@ -66,7 +68,7 @@ def time_all(table: Sequence[Candidate], facts: Facts, budget: Budget, *, first:
     found: dict[str, Pace | None] = {}
     until = budget.used() + TIMING * budget.seconds
     for candidate in table:
-        if found and budget.used() >= until:
+        if len(found) >= FEWEST and budget.used() >= until:
             break
         pace = found[candidate.name] = time_candidate(candidate, facts)
         if first and learns(candidate, pace, facts, budget.for_training()):

@@ -22,7 +22,7 @@ from neocog.files import folder_lock, write_whole
 from neocog.loading import Dataset
 from neocog.planning import known_machine
 from neocog.progress import note
-from neocog.runs.budget import make_clock, measure_pace, num_affordable, plan_epochs
+from neocog.runs.budget import make_clock, measure_pace, num_affordable, plan_epochs, warn_of_short_budget
 from neocog.runs.checkpoints import RunCheckpointer
 from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved, read_run_config, with_paths
 from neocog.runs.extend import Extension, plan_extension, with_epochs
@@ -226,6 +226,7 @@ def train_network(
             )
         if world.first:
             note_skipped(run, prepared.train)
+            warn_of_short_budget(clock, training.state, prepared.loader.num_steps)
             checkpointer.restore_best(training)
     return prepared, training
 
