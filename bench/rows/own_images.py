@@ -3,7 +3,8 @@
 The images are 1,000 digits of MNIST in class folders of PNG files, a hundred for each class, and 2,000 to test. Neocog
 runs as a user would run it, `neocog train FOLDER --minutes 0.2`; fastai is told that digits must not be mirrored, and
 trains its usual network for as many epochs as fit: see own_images_peers.py. The seconds run from the start of each
-process to the end, reading, training and the test included; each turn takes another seed.
+process to the end, reading, training and the test included; each turn takes another seed. Twelve seconds are too few
+for Neocog's search, so it trains its default network at once.
 
 own_images.py, which is not part of the bench, compares with Keras's example, fine-tuning by fastai and scikit-learn
 too, on eight other sets, in one to ten minutes.

@@ -1,5 +1,6 @@
 """Small sets, and searches that take seconds."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -31,12 +32,11 @@ def plan_shortly(race, most=2):
 
 def hurry(monkeypatch):
     """Nothing is reserved for the report, and trials may be shorter than what says something about a candidate."""
-    for name in (
-        "neocog.auto.budget.REPORT_SECONDS",
-        "neocog.runs.budget.REPORT_SECONDS",
-        "neocog.auto.race.SHORTEST_SECOND",
-    ):
+    for name in ("neocog.runs.budget.REPORT_SECONDS", "neocog.auto.race.SHORTEST_SECOND"):
         monkeypatch.setattr(name, 0.0)
+    monkeypatch.setattr("neocog.auto.entrants.TIMING", 1.0)
+    monkeypatch.setattr("neocog.auto.entrants.shortest_race", lambda _: -math.inf)
+    monkeypatch.setattr("neocog.auto.race.OVERRUN", math.inf)
     monkeypatch.setattr(
         "neocog.auto.gather.LOOK_SHARE", 1.0
     )  # what it finds must not depend on how busy the machine is

@@ -5,8 +5,13 @@ from dataclasses import replace
 import pytest
 
 from neocog.auto.budget import Budget
-from neocog.auto.race import Race, choose_finalists, describe, promise
+from neocog.auto.facts import Facts
+from neocog.auto.journal import Journal
+from neocog.auto.race import Race, choose_finalists, describe, promise, shortest_race
+from neocog.training.distributed import SINGLE_PROCESS
 from tests.auto.trials_by_hand import table, tried
+
+FACTS = Facts(modality="image", num_train=100, num_test=10, num_classes=2)
 
 
 def test_finalists_are_the_best_of_each_family():
@@ -75,3 +80,25 @@ def test_short_races_try_networks_from_scratch_twice():
     assert second((0, 1), [1, 0], 45)[0] == []  # frozen features have a learning curve
     assert second((1,), [0], 45) == ([], 0.0)  # no rival
     assert second((1,), [1, 0], 600)[0] == [1, 0]
+
+
+def test_time_that_a_race_needs_is_what_its_plan_needs():
+    """With a little more than that there is a race of two, with a little less there is none."""
+    needed = shortest_race(table(2))
+    assert planned(table(2), 1.001 * needed)["entrants"] == 2
+    assert planned(table(2), 0.999 * needed)["entrants"] == 0
+
+
+def test_trial_that_would_take_the_time_of_training_is_left_out(tmp_path, capsys):
+    now = [0.0]
+    budget = Budget(seconds=604.0, began=0.0, now=lambda: now[0])
+    race = Race(
+        run=None, base=None, opened=None, candidates=table(2), world=SINGLE_PROCESS, budget=budget, facts=FACTS,
+        journal=Journal(tmp_path / "journal.json", SINGLE_PROCESS),
+    )  # fmt: skip
+    plan = race.once("race", race.plan)
+    assert not race.is_late(plan["first"])
+    now[0] = 0.4 * 600  # earlier trials took longer than planned
+    found = race.trial("trial-2-1", 1, plan["second"])
+    assert found.error and found.rung == 2
+    assert "c1: left out, Earlier trials took the time of the race. Give it more --minutes." in capsys.readouterr().err

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from neocog.auto.candidate import Candidate
+from neocog.auto.entrants import scoring_lines
 from neocog.auto.facts import Facts
 from neocog.auto.images import image_candidates
 from neocog.auto.screen import Pace, affordable, fitted, limited, time_candidate
-from neocog.auto.search import scoring_lines
 from tests.auto.trials_by_hand import tried
 
 FACTS = Facts(modality="image", num_train=100_000, num_test=1, num_classes=2, height=16, width=16)

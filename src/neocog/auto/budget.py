@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from neocog.auto.journal import Journal
-from neocog.runs.budget import REPORT_SECONDS
+from neocog.runs.budget import LEAST_TRAINING, report_seconds
 
 __all__ = ["Budget"]
 
@@ -38,4 +38,12 @@ class Budget:
 
     def left(self) -> float:
         """Seconds until the report must begin."""
-        return self.seconds - REPORT_SECONDS - self.used()
+        return self.seconds - report_seconds(self.seconds) - self.used()
+
+    def for_training(self) -> float:
+        """Seconds that training gets if it begins now: what is left, or its least share of the budget.
+
+        >>> Budget(seconds=60.0, began=0.0, now=lambda: 58.0).for_training()
+        15.0
+        """
+        return max(self.left(), LEAST_TRAINING * self.seconds)

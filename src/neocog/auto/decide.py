@@ -60,8 +60,11 @@ def decide(
     seconds: float,
     finalists: Sequence[int] = (),
     num_train: int | None = None,
+    left_out: str | None = None,
 ) -> Choice:
     """Choose the candidate that promises most for training of this length, on `num_train` samples.
+
+    `left_out` says why there was no race, if it was left out.
 
     Only finalists are compared; without any, all candidates are. The one with the highest forecast is taken, less what
     its last figure may be too high by: a figure on few samples promises less than an equal one on many. With equal
@@ -69,7 +72,8 @@ def decide(
     """
     good = [trial for trial in trials if not trial.error and trial.samples]
     if not good:
-        reason = "no candidate could be tried in time" if trials else "the only one that suits the data and the time"
+        alone = left_out or "the only one that suits the data and the time"
+        reason = "no candidate could be tried in time" if trials else alone
         return Choice(candidate=0, name=candidates[0].name, reason=reason)
     by_candidate = {place: [t for t in good if t.candidate == place] for place in {t.candidate for t in good}}
     entered = set(finalists) or {trial.candidate for trial in trials if trial.rung == 2} or set(by_candidate)

@@ -6,7 +6,7 @@ whole run with a whole schedule, as a network that is stopped in the middle of i
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,14 @@ from neocog.auto.facts import Facts
 from neocog.auto.journal import Journal
 from neocog.auto.probe import run_probe
 from neocog.auto.screen import limited
-from neocog.auto.trials import run_trial, seal_so_far
+from neocog.auto.trials import failed, run_trial, seal_so_far
 from neocog.data import Opened
+from neocog.errors import ConfigError
 from neocog.progress import note
 from neocog.runs import ResolvedConfig, Run
 from neocog.training.distributed import World
 
-__all__ = ["Race"]
+__all__ = ["Race", "explain_left_out", "shortest_race"]
 
 SHARE = 0.25
 """Of the time that is left, for the race."""
@@ -36,8 +37,37 @@ SHORTEST_SECOND = 7.0
 LONGER = 1.5
 """Times the first trial that a second has to take."""
 FINALISTS = 2
+OVERRUN = 0.1
+"""Of the time that the race leaves for training, by which its trials may exceed their time; no other begins then."""
 SCORED = 2000
 """Validation samples that score a trial, at most."""
+
+
+def shortest_race(candidates: Sequence[Candidate]) -> float:
+    """Seconds that must be left so that the first two candidates can be tried within `MOST_SHARE` of them.
+
+    >>> round(shortest_race([Candidate("a", {}, least_seconds=3.0)] * 2), 1)
+    37.0
+    """
+    return least_first_round(candidates) / MOST_SHARE
+
+
+def explain_left_out(budget: Budget, candidates: Sequence[Candidate]) -> str:
+    """Why there is no race.
+
+    >>> budget = Budget(seconds=12.0, began=0.0, now=lambda: 3.5)
+    >>> explain_left_out(budget, [Candidate("a", {}), Candidate("b", {})])
+    'the search is left out, as it takes 37 s or more, and 6.1 of 12 s are left for training'
+    """
+    return (
+        f"the search is left out, as it takes {shortest_race(candidates):.0f} s or more, "
+        f"and {max(0.0, budget.left()):.1f} of {budget.seconds:.0f} s are left for training"
+    )
+
+
+def least_first_round(candidates: Sequence[Candidate]) -> float:
+    """Seconds of a race of the first two candidates."""
+    return 2 * max(candidate.least_seconds for candidate in candidates[:2]) / FIRST
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +88,9 @@ class Race:
         if len(self.candidates) < 2:
             return []
         plan = self.once("race", self.plan)
+        if not plan["entrants"]:
+            self.once("left out", lambda: explain_left_out(self.budget, self.candidates))
+            return []
         trials: list[Trial] = []
         for place, candidate in enumerate(self.candidates[: int(plan["entrants"])]):
             probes = candidate.transfer
@@ -88,8 +121,7 @@ class Race:
         Those at the end of the table are left out if the trials would be too short; with one left, there is no race.
         """
         left = max(0.0, self.budget.left())
-        two = 2 * max(c.least_seconds for c in self.candidates[:2]) / FIRST
-        whole = max(SHARE * left, min(MOST_SHARE * left, two))
+        whole = max(SHARE * left, min(MOST_SHARE * left, least_first_round(self.candidates)))
         entrants = len(self.candidates)
         while entrants > 1 and FIRST * whole / entrants < max(c.least_seconds for c in self.candidates[:entrants]):
             entrants -= 1
@@ -107,6 +139,9 @@ class Race:
         known = name in self.journal.steps
 
         def work() -> dict[str, Any]:
+            if self.is_late(seconds):
+                error = ConfigError("Earlier trials took the time of the race.", fix="Give it more --minutes.")
+                return failed(candidate, place, 0 if probes else int(name.split("-")[1]), 0.0, error).to_json()
             if probes:
                 found = run_probe(candidate, place, seconds, base=base, opened=self.opened, world=self.world)
             else:
@@ -124,6 +159,11 @@ class Race:
         if not known:
             note(f"  {describe(found)}")
         return found
+
+    def is_late(self, seconds: float) -> bool:
+        """Whether a trial of this length would take time from the training of the winner."""
+        kept = float(self.journal.steps["race"]["left"])
+        return self.budget.left() - seconds < (1 - OVERRUN) * kept
 
     def probe_of(self, place: int) -> Trial | None:
         """The trial of a candidate's frozen features, once there is one."""

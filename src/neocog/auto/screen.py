@@ -18,7 +18,7 @@ from neocog.training.executor import Precision
 from neocog.zoo import create_model, model_info
 from neocog.zoo.config import OPTIONS
 
-__all__ = ["MOST_SCORING", "Pace", "affordable", "fitted", "limited", "scoring_seconds", "time_candidate"]
+__all__ = ["MOST_SCORING", "Pace", "affordable", "fitted", "learns", "limited", "scoring_seconds", "time_candidate"]
 
 IMAGES = 8
 FEWEST_SAMPLES, FEWEST_EPOCHS = 30_000, 10
@@ -80,20 +80,25 @@ def time_steps(model: torch.nn.Module, images: Tensor, bf16: bool) -> float:
     return min(found) / len(images)
 
 
+def learns(candidate: Candidate, pace: Pace | None, facts: Facts, seconds: float) -> bool:
+    """Whether a candidate of this pace learns something in this time, and can score the test split."""
+    if pace is not None and scoring_seconds(pace, facts) > MOST_SCORING * seconds:
+        return False
+    enough = min(FEWEST_SAMPLES, FEWEST_EPOCHS * facts.num_train)
+    return candidate.transfer or pace is None or seconds / pace.seconds >= enough
+
+
 def affordable(candidates: Sequence[Candidate], paces: Mapping[str, Pace], facts: Facts, seconds: float) -> list[int]:
     """The places of the candidates that learn something in this time; at least the fastest.
 
     A network with published weights needs few steps of fine-tuning, or none. But the time must suffice for the test
     split, too.
     """
-    found: list[int] = []
-    for place, candidate in enumerate(candidates):
-        pace = paces.get(candidate.name)
-        if pace is not None and scoring_seconds(pace, facts) > MOST_SCORING * seconds:
-            continue
-        enough = min(FEWEST_SAMPLES, FEWEST_EPOCHS * facts.num_train)
-        if candidate.transfer or pace is None or seconds / pace.seconds >= enough:
-            found.append(place)
+    found = [
+        place
+        for place, candidate in enumerate(candidates)
+        if learns(candidate, paces.get(candidate.name), facts, seconds)
+    ]
     if found:
         return found
     return [min((p for p, one in enumerate(candidates) if one.name in paces), key=lambda p: paces[candidates[p].name])]
@@ -136,12 +141,13 @@ def fitted(candidate: Candidate, pace: Pace | None, seconds: float, facts: Facts
 def limited(candidate: Candidate, probe: Trial | None, seconds: float, facts: Facts) -> Candidate:
     """The candidate on no more training samples than can be decoded, and its head fitted to, in a share of its time.
 
-    `probe` is the trial of its frozen features, which tells how long those of an image take.
+    `probe` is the trial of its frozen features, which tells how long those of an image take; else its pace does.
     """
     cost = facts.decode_seconds
-    if candidate.transfer and probe is not None and not probe.error:
+    if candidate.transfer:
         views = 2 if candidate.settings.get("augment.flip") else 1
-        cost += views * probe.seconds / probe.samples
+        forward = SCORING * (candidate.image_seconds or 0.0)
+        cost += views * (forward if probe is None or probe.error else probe.seconds / probe.samples)
     if cost * facts.num_train <= LOADING_SHARE * max(0.0, seconds):  # none may be left
         return candidate
     most = max(FEWEST_LOADED, int(LOADING_SHARE * seconds / cost))

@@ -7,26 +7,25 @@ are small runs of the race, with checkpoints of their own; so a search that is k
 import shlex
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from neocog import runs
 from neocog.auto.budget import Budget
-from neocog.auto.candidate import Candidate, distinct, is_fixed, with_candidate
+from neocog.auto.candidate import distinct, is_fixed, with_candidate
 from neocog.auto.decide import Choice, decide
 from neocog.auto.describe import describe_search
+from neocog.auto.entrants import choose_entrants
 from neocog.auto.facts import Facts
 from neocog.auto.gather import describe_samples, gather_facts
 from neocog.auto.journal import Journal, read_journal
 from neocog.auto.others import candidates_for
 from neocog.auto.race import Race
 from neocog.auto.say import choice_lines, fact_lines
-from neocog.auto.screen import MOST_SCORING, Pace, affordable, fitted, limited, scoring_seconds, time_candidate
+from neocog.auto.screen import limited
 from neocog.data import Opened, Source, tell
 from neocog.dataset.record import absent_classes
 from neocog.errors import ConfigError, NeocogError
@@ -46,8 +45,6 @@ from neocog.zoo.weights.packages import INSTALL
 
 __all__ = ["is_searching", "resume", "resume_training", "train"]
 
-TRAINING = 0.6
-"""Of the time that is left, about, for the training of the winner."""
 OF_NO_NETWORK = frozenset({"data.source", "train.minutes", "train.device", "train.seed"})
 """Settings that suit every network."""
 USUAL = 32
@@ -160,9 +157,14 @@ def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, beg
         trials = race.run_all()
         finalists = journal.steps.get("finalists", ())
         count = race.facts.num_train
-        found = race.once("choice", lambda: decide(race.candidates, trials, budget.left(), finalists, count).to_json())
+        found = race.once(
+            "choice",
+            lambda: decide(
+                race.candidates, trials, budget.for_training(), finalists, count, journal.steps.get("left out")
+            ).to_json(),
+        )
         choice = Choice.from_json(found)
-        seconds = race.once("training", budget.left)
+        seconds = race.once("training", budget.for_training)
         chosen = race.candidates[choice.candidate]
         chosen = limited(chosen, race.probe_of(choice.candidate), seconds, race.facts)
         for line in choice_lines(choice):
@@ -207,37 +209,6 @@ def make_race(
         run=run, base=resolved, opened=opened, candidates=candidates, world=world, journal=journal, budget=budget,
         facts=facts,
     )  # fmt: skip
-
-
-def choose_entrants(
-    table: Sequence[Candidate], facts: Facts, journal: Journal, budget: Budget, device: torch.device
-) -> list[Candidate]:
-    """The candidates that this machine can train in the time, fitted to it; on a GPU, all of them."""
-    if device.type != "cpu" or len(table) < 2:
-        return list(table)
-    measured = journal.once("paces", lambda: time_all(table, facts), budget.used)
-    paces = {name: Pace(*found) for name, found in measured.items()}
-    seconds = journal.once("seconds", lambda: TRAINING * budget.left(), budget.used)
-    places = affordable(table, paces, facts, seconds)
-    for line in scoring_lines(
-        [paces[table[place].name] for place in places if table[place].name in paces], facts, seconds
-    ):
-        note(f"  {line}")
-    return [fitted(table[place], paces.get(table[place].name), seconds, facts) for place in places]
-
-
-def scoring_lines(paces: Sequence[Pace], facts: Facts, seconds: float) -> list[str]:
-    """A sentence if even the fastest network takes most of its time for the test split."""
-    needed = min((scoring_seconds(pace, facts) for pace in paces), default=0.0)
-    if needed <= MOST_SCORING * seconds:
-        return []
-    return [f"scoring {facts.num_test:,} test images alone takes about {needed:.0f} s: give it more --minutes"]
-
-
-def time_all(table: Sequence[Candidate], facts: Facts) -> dict[str, Pace]:
-    """How fast each candidate is trained on this CPU, where that is known."""
-    found = {candidate.name: time_candidate(candidate, facts) for candidate in table}
-    return {name: pace for name, pace in found.items() if pace is not None}
 
 
 def find_weights(resolved: ResolvedConfig) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A run within `train.minutes`: how many epochs fit, and the clock that the loop follows."""
 
 import copy
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from neocog.runs.folder import Run
 from neocog.runs.prepare import Prepared
 from neocog.runs.provenance import SetBy
 from neocog.training import Clock, State, make_optimizer
+from neocog.training.clock import TARGET
 from neocog.training.distributed import World, broadcast_json, on_first
 from neocog.training.progressive import mean_work
 from neocog.training.speed import PLAIN, Candidate, Decision
@@ -27,15 +29,35 @@ from neocog.training.speed.choose import milliseconds
 from neocog.training.speed.measure import ModelBench
 from neocog.training.state import hidden_parameters
 
-__all__ = ["Pace", "has_clock", "make_clock", "measure_pace", "num_affordable", "plan_epochs"]
+__all__ = [
+    "LEAST_TRAINING",
+    "Pace",
+    "has_clock",
+    "make_clock",
+    "measure_pace",
+    "num_affordable",
+    "plan_epochs",
+    "report_seconds",
+    "warn_of_short_budget",
+]
 
-REPORT_SECONDS = 4.0  # for the bundle, the report and the import of matplotlib
+REPORT_SECONDS, REPORT_SHARE = 4.0, 0.2  # for the bundle, the report and the import of matplotlib; of a short budget
+LEAST_TRAINING = 0.25  # of the budget, that training gets even if what comes before it took too long
 FORWARD_SHARE = 1 / 3  # of a step: the backward pass takes twice the time of the forward pass
 SCORING_SHARE = 0.5  # of a step, to score as many samples; more, since steps may be in a lower precision
 FEWEST, PARTS = 4, 16  # samples of a batch whose step is timed first, on a CPU: a sixteenth of it, or four
 MEASURING = 0.02  # of the budget, that timing whole steps may take
 NUM_DECODED = 8  # samples whose decoding is timed
 SCALED = ("schedule.warmup_epochs", "schedule.step_epochs", "schedule.restart_epochs")
+
+
+def report_seconds(budget: float) -> float:
+    """Seconds of a budget that are kept for what follows training.
+
+    >>> report_seconds(600.0), report_seconds(10.0)
+    (4.0, 2.0)
+    """
+    return min(REPORT_SECONDS, REPORT_SHARE * budget)
 
 
 def has_clock(resolved: ResolvedConfig) -> bool:
@@ -76,10 +98,26 @@ def time_pace(prepared: Prepared) -> dict[str, float]:
         batch = min(batch, time.monotonic() - begin)
     assert config.train.minutes is not None
     part = max(FEWEST, len(images) // PARTS) if images.device.type == "cpu" else len(images)
-    step = time_steps(prepared, images[:part], labels[:part]) * max(1.0, len(images) / part)
+    step = time_steps(prepared, images[:part], labels[:part])
+    if part < len(images):
+        twice = time_steps(prepared, images[: 2 * part], labels[: 2 * part])
+        step = whole_step(step, twice, len(images) / part)
     if part < len(images) and 3 * step < MEASURING * 60 * config.train.minutes:
         step = time_steps(prepared, images, labels)
     return {"batch": batch / steps, "step": step, "test": time_test_sample(prepared, images)}
+
+
+def whole_step(once: float, twice: float, parts: float) -> float:
+    """Seconds of a step on a batch of N parts, from those on one part and on two.
+
+    The update of the weights takes as long for a part as for a whole batch, which is most of the time if a network has
+    large tables. Timings err, so at least a quarter of the time counts as that of the samples.
+
+    >>> [round(whole_step(0.01, twice, 16), 4) for twice in (0.01, 0.014, 0.02, 0.03)]
+    [0.0475, 0.07, 0.16, 0.16]
+    """
+    each = max(twice - once, once / 4)
+    return min(once * parts, once + (parts - 1) * each)
 
 
 def time_steps(prepared: Prepared, images: torch.Tensor, labels: torch.Tensor) -> float:
@@ -131,10 +169,12 @@ def make_clock(
     began: float,
     used: float = 0.0,
     is_trial: bool = False,
+    begins: bool = True,
 ) -> Clock | None:
     """The clock of a run that began at this time by `time.monotonic`; None for a run without one.
 
-    `used` are seconds of its budget from before; a trial needs no time for what follows training.
+    `used` are seconds of its budget from before; a trial needs no time for what follows training. Training that begins
+    gets `LEAST_TRAINING` of the budget even if that is more than is left.
     Without a pace, as in a resumed run, steps are measured once they are taken.
     """
     if not has_clock(prepared.resolved):
@@ -152,10 +192,12 @@ def make_clock(
         began=began,
         used=used,
         most_steps=config.most_epochs and config.most_epochs * prepared.loader.num_steps,
-        reserve=0.0 if is_trial else REPORT_SECONDS + (num_test * pace.test if pace else 0.0),
+        reserve=0.0 if is_trial else report_seconds(60 * config.minutes) + (num_test * pace.test if pace else 0.0),
         # Several processes share a validation; the first alone scores the test split.
         test_share=num_scored * world.size / max(1, len(splits.val)) if on_cpu and not is_trial else 0.0,
     )
+    if begins and not is_trial:
+        clock.earliest = clock.elapsed + LEAST_TRAINING * clock.budget
     if clock.test_share and isinstance(prepared.val, InMemoryDataset):  # else decoding takes its time, too
         clock.test_steps = SCORING_SHARE * num_scored / config.batch_size
     if pace is not None:
@@ -219,6 +261,31 @@ def plan_epochs(run: Run, prepared: Prepared, clock: Clock | None, world: World)
     else:
         note(f"time: about {length} in {resolved.config.train.minutes:g} min, at {reason}")
     return replace(prepared, resolved=resolved)
+
+
+def warn_of_short_budget(clock: Clock | None, state: State, epoch_steps: int) -> None:
+    """Warn after training if it had no time for a whole epoch, or began too late to end in time.
+
+    The warning names a budget that suffices, if this machine stays as fast.
+    """
+    if clock is None or not clock.earliest:
+        return
+    kept = clock.budget - clock.in_time / TARGET
+    late = clock.earliest + clock.validation_seconds + kept > clock.budget
+    if state.step >= epoch_steps and not late:
+        return
+    least = LEAST_TRAINING * clock.budget
+    used = clock.earliest - least
+    whole = used + epoch_steps * (clock.seconds_per_step() or 0.0) + clock.validation_seconds
+    late_kept = kept + clock.validation_seconds
+    needed = max(whole / TARGET + kept, (used + late_kept) / (1 - LEAST_TRAINING))
+    trained = f"{state.step:,} of the {epoch_steps:,} steps of an epoch" if state.step < epoch_steps else "too short"
+    note(
+        f"warning: {clock.budget / 60:g} min are too few: training was {trained}. {used:.1f} of {clock.budget:.0f} s "
+        f"were used before it, and {kept:.1f} s are for what follows it. "
+        + (f"It had {least:.1f} s all the same, so the run may end late. " if late else "")
+        + f"Set --minutes {math.ceil(needed / 6) / 10:g} or more."
+    )
 
 
 def scaled(resolved: ResolvedConfig, factor: float) -> Mapping[str, tuple[Any, str]]:

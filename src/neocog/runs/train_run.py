@@ -22,7 +22,7 @@ from neocog.files import folder_lock, write_whole
 from neocog.loading import Dataset
 from neocog.planning import known_machine
 from neocog.progress import note
-from neocog.runs.budget import make_clock, measure_pace, num_affordable, plan_epochs
+from neocog.runs.budget import make_clock, measure_pace, num_affordable, plan_epochs, warn_of_short_budget
 from neocog.runs.checkpoints import RunCheckpointer
 from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved, read_run_config, with_paths
 from neocog.runs.extend import Extension, plan_extension, with_epochs
@@ -188,7 +188,10 @@ def train_network(
         run.last.parent.mkdir(exist_ok=True)  # a user may have removed it to begin again
     note_network(run, prepared, world)
     pace = measure_pace(prepared, world)
-    make = partial(make_clock, prepared, pace, world=world, began=began, used=used, is_trial=is_trial)
+    make = partial(
+        make_clock, prepared, pace, world=world, began=began, used=used, is_trial=is_trial,
+        begins=not run.last.is_file(),
+    )  # fmt: skip
     decision = decide_speed(run, prepared, world, make(decision=None), AFTER_TRIAL if is_trial else 1)
     clock = make(decision=decision)
     prepared = plan_epochs(run, prepared, clock, world)
@@ -223,6 +226,7 @@ def train_network(
             )
         if world.first:
             note_skipped(run, prepared.train)
+            warn_of_short_budget(clock, training.state, prepared.loader.num_steps)
             checkpointer.restore_best(training)
     return prepared, training
 

@@ -49,6 +49,9 @@ class Clock:
     """Steps that are enough, however much time there is."""
     used: float = 0.0
     """Seconds that the run used before it was resumed."""
+    earliest: float = 0.0
+    """The elapsed seconds before which training does not end, apart from a validation, so that it has some time however
+    late it begins; 0: it ends in time."""
     now: Callable[[], float] = time.monotonic
     looked: float = field(default=float("-inf"), init=False)
     mark: float | None = field(default=None, init=False)
@@ -67,7 +70,12 @@ class Clock:
 
     @property
     def target(self) -> float:
-        """The elapsed seconds at which training shall end.
+        """The elapsed seconds at which training shall end: in time, but not before `earliest`."""
+        return max(self.earliest + self.validation_seconds if self.earliest else 0.0, self.in_time)
+
+    @property
+    def in_time(self) -> float:
+        """The elapsed seconds at which training has to end if all is to end within the budget.
 
         If steps take longer than expected, because the machine is busy, so does what follows.
         """
