@@ -57,6 +57,7 @@ for error in run.evaluation.worst_errors[:3]:
 
 # %% The model answers for new images; its file has classes, preprocessing and a seal
 predictor = neocog.load(run.bundle)
-for prediction in predictor.predict(sorted(photos.rglob("*.png"))[:2] or sorted(photos.rglob("*.jp*g"))[:2]):
+some = [file for file in sorted(photos.rglob("*")) if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".webp")]
+for prediction in predictor.predict(some[:2]):
     print(Path(prediction.name).name, prediction.class_name, f"{prediction.probability:.1%}")
 print("report", run.report, "model", run.bundle, sep="\n")
