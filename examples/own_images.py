@@ -41,7 +41,7 @@ photos = Path(given[0]) if given else draw_shapes(here / "shapes", 30 if SMALL e
 found = doctor.check(str(photos))
 print(f"{found.records} images of {len(found.classes)} classes, {len(found.findings)} findings")
 for finding in found.findings[:5]:
-    print(finding)
+    print(f"{finding.severity}: {finding.sentence}. {finding.remedy}")
 
 # %% Training: networks race for a part of the time, and the best one takes the rest
 settings = {"recipe": "general", "epochs": 3, "overrides": {"image.size": [32, 32]}} if SMALL else {"minutes": 3}
