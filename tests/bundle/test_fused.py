@@ -9,8 +9,8 @@ from torch import nn
 
 from neocog import create_model
 from neocog.bundle import Predictor, fused, torch_backend
+from neocog.bundle.dense_pass import MANY, dense_batch
 from neocog.bundle.fused import FusedBackend
-from neocog.bundle.predictor import MANY, dense_batch
 from neocog.data.scenes import draw_scene
 from neocog.layers.fuse import FusedConv, fuse
 from neocog.modalities.image.preprocess import ImagePreprocess

@@ -181,6 +181,15 @@ def test_largest_error_is_a_share_of_the_spread():
     assert largest_error(expected * float("nan"), expected) == float("inf")
 
 
+def test_largest_error_may_leave_out_a_share_of_the_logits():
+    expected = torch.arange(4000.0)
+    found = expected + torch.cat([torch.full((5,), 1000.0), torch.full((3995,), 1.0)])
+    assert largest_error(found, expected, 1e-3) > 0.5  # four of them don't count
+    found[0] = 1.0
+    assert largest_error(found, expected, 1e-3) == pytest.approx(1 / float(expected.std()))
+    assert largest_error(found[:100], expected[:100], 1e-3) > 0.5  # of a hundred, each counts
+
+
 def test_int8_without_a_metric_or_decisions_is_not_taken():
     trial = choose.Trial(name="openvino-int8", error=0.2, lost=None)
     assert tolerance_reason(trial, 50) == "int8 is taken by a metric; give data with --data"

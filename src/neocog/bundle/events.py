@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.bundle.predictor import Predictor, dense_batch
+from neocog.bundle.dense_pass import dense_batch
+from neocog.bundle.predictor import Predictor
 from neocog.bundle.windows import (
     Cutter,
     Recording,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from neocog.bundle.dense_pass import BATCH, DensePass, Failure
 from neocog.bundle.fused import FusedBackend
 from neocog.bundle.signal_file import pick_fields, read_signal
 from neocog.cpus import num_cpus
@@ -27,28 +28,17 @@ from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.signal.channel_names import has_fields
 from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.modalities.table import MODALITIES
-from neocog.modalities.views import View
+from neocog.modalities.views import Views
 from neocog.progress import note, track
-from neocog.tasks import Assembler, Compared, DenseTask, Prediction, Task
+from neocog.tasks import Compared, DenseTask, Prediction, Task
 
-__all__ = ["Failure", "Input", "Predictor"]
+__all__ = ["BATCH", "Failure", "Input", "Predictor"]
 
 Input = str | Path | bytes | NDArray[Any] | Image.Image
 """A file, its content, an array as a source would hold it, or a Pillow image. A str is a path, or the text itself for a
 network that reads texts."""
 
-BATCH = 256
-PLACES = 2**18  # of a batch of views: one tile of 512x512, whose maps take hundreds of megabytes
-MANY = 16  # views of one input, for which preparing a faster form of the network pays
 TEN_CROP = 0.875  # side of a crop: 224 of 256, as in Krizhevsky et al. 2012
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An input that could not be read, and why."""
-
-    name: str
-    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +46,6 @@ class Raw:
     """The payload of a record, which is taken as it is."""
 
     payload: Payload
-
-
-@dataclass(slots=True)
-class Pending:
-    """An input of which `left` views have not been computed yet."""
-
-    name: str
-    assembler: Assembler | Failure
-    backend: Backend
-    left: int = 0
-    pages: int = 1
-
-    def add(self, view: View, logits: Tensor) -> None:
-        assert isinstance(self.assembler, Assembler)
-        self.assembler.add(view, logits)
-        self.left -= 1
-
-    def result(self) -> Prediction | Failure:
-        if isinstance(self.assembler, Failure):
-            return self.assembler
-        return replace(self.assembler.finish(self.name), pages=self.pages)
 
 
 class Predictor:
@@ -182,45 +151,15 @@ class Predictor:
     def predict_dense(
         self, named: Iterable[tuple[str, "Input | Raw"]], task: DenseTask
     ) -> Iterator[Prediction | Failure]:
-        """As `predict_each`, for outputs that have places: each input in views, and its outputs put together again.
+        """As `predict_each`, for outputs that have places: each input in views, and its outputs put together again."""
+        yield from DensePass(task, self.preprocess, self.open, self.backend, self.tiles).predictions(named)
 
-        Views of several inputs are computed in one batch, so small images don't make small batches.
-        """
-        waiting: deque[Pending] = deque()
-        batch: list[tuple[Pending, View]] = []
-        most = dense_batch(self.preprocess.shape)
-
-        def compute() -> None:
-            for backend in dict.fromkeys((self.backend, self.tiles)):
-                part = [(pending, view) for pending, view in batch if pending.backend is backend]
-                if part:
-                    decoded = torch.stack([view.inputs for _, view in part])
-                    logits = compute_logits(backend, self.preprocess.normalise, decoded)
-                    task.check_logits(logits)
-                    for (pending, view), row in zip(part, logits, strict=True):
-                        pending.add(view, row)
-            batch.clear()
-
-        for name, one in named:
-            try:
-                content = self.content(one, name)
-                views = self.preprocess.views(content, name)
-            except DataError as error:
-                waiting.append(Pending(name, Failure(name, str(error)), self.backend))
-            else:
-                count = MODALITIES[self.preprocess.modality].count_pages
-                pages = count(content) if count and isinstance(content, bytes) else 1
-                backend = self.backend if views.num < MANY else self.tiles
-                pending = Pending(name, task.assemble(views.size), backend, views.num, pages)
-                waiting.append(pending)
-                for view in views:
-                    batch.append((pending, view))
-                    if len(batch) == most:
-                        compute()
-            while waiting and not waiting[0].left:
-                yield waiting.popleft().result()
-        compute()
-        yield from (pending.result() for pending in waiting)
+    def open(self, one: "Input | Raw", name: str) -> tuple[Views, int]:
+        """The views of an input, and how many images its file holds. Raises DataError for one that can't be read."""
+        content = self.content(one, name)
+        views = self.preprocess.views(content, name)
+        count = MODALITIES[self.preprocess.modality].count_pages
+        return views, count(content) if count and isinstance(content, bytes) else 1
 
     def predict_records(self, records: Sequence[Record]) -> list[Prediction]:
         """Predictions for records, whose payloads are taken as they are. Raises DataError for the first unreadable."""
@@ -363,11 +302,6 @@ class Predictor:
         logits = np.concatenate(scored)
         assert len(logits) == len(indices), "samples in = samples scored"
         return logits
-
-
-def dense_batch(shape: tuple[int, ...]) -> int:
-    """How many inputs of this shape a batch has if their outputs have places."""
-    return max(1, min(BATCH, PLACES // math.prod(shape[1:])))
 
 
 def as_list(inputs: Input | Sequence[Input], preprocess: Preprocess) -> Sequence[Input]:

@@ -126,8 +126,13 @@ def spread(logits: Tensor) -> float:
     return float(logits.double().std().clamp_min(1e-12)) if logits.numel() > 1 else 1.0
 
 
-def largest_error(found: Tensor, expected: Tensor) -> float:
-    """The largest difference of a logit, as a share of the spread of the expected ones; infinite for other shapes."""
+def largest_error(found: Tensor, expected: Tensor, besides: float = 0.0) -> float:
+    """The largest difference of a logit, as a share of the spread of the expected ones; infinite for other shapes.
+
+    The `besides` largest differences, a share of all logits, don't count.
+    """
     if found.shape != expected.shape or not torch.isfinite(found).all():
         return float("inf")
-    return float((found.double() - expected.double()).abs().max()) / spread(expected)
+    gaps = (found.double() - expected.double()).abs().flatten()
+    largest = gaps.max() if not besides else gaps.kthvalue(max(1, len(gaps) - int(besides * len(gaps)))).values
+    return float(largest) / spread(expected)

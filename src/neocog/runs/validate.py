@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.bundle import Predictor
-from neocog.bundle.predictor import BATCH, dense_batch
+from neocog.bundle.dense_pass import BATCH, dense_batch
 from neocog.data import TTA, Preprocess
 from neocog.loading import Dataset
 from neocog.tasks import Task
