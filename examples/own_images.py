@@ -41,7 +41,7 @@ photos = Path(given[0]) if given else draw_shapes(here / "shapes", 30 if SMALL e
 found = doctor.check(str(photos))
 print(f"{found.records} images of {len(found.classes)} classes, {len(found.findings)} findings")
 for finding in found.findings[:5]:
-    print(finding)
+    print(f"{finding.severity}: {finding.sentence}. {finding.remedy}")
 
 # %% Training: networks race for a part of the time, and the best one takes the rest
 settings = {"recipe": "general", "epochs": 3, "overrides": {"image.size": [32, 32]}} if SMALL else {"minutes": 3}
@@ -57,6 +57,7 @@ for error in run.evaluation.worst_errors[:3]:
 
 # %% The model answers for new images; its file has classes, preprocessing and a seal
 predictor = neocog.load(run.bundle)
-for prediction in predictor.predict(sorted(photos.rglob("*.png"))[:2] or sorted(photos.rglob("*.jp*g"))[:2]):
+some = [file for file in sorted(photos.rglob("*")) if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".webp")]
+for prediction in predictor.predict(some[:2]):
     print(Path(prediction.name).name, prediction.class_name, f"{prediction.probability:.1%}")
 print("report", run.report, "model", run.bundle, sep="\n")

@@ -24,16 +24,16 @@ test_signals, test_labels = torch.from_numpy(made["x_test"]).float()[:, None], t
 print(f"{len(signals)} signals for training, {len(test_signals)} for testing")
 
 
-# %% Networks that differ in nothing but how far apart the taps of their kernels are
-def network(dilation: int, width: int = 24) -> nn.Sequential:
-    """Three convolutions, whose units see 1 + 6 * dilation samples, and the mean over time."""
+# %% Networks that differ in nothing but the size of their kernels
+def network(kernel_size: int, width: int = 24) -> nn.Sequential:
+    """Three convolutions, whose units see 3 * kernel_size - 2 samples, and the mean over time."""
     layers: list[nn.Module] = []
     for channels in (1, width, width):
-        layers += [nn.Conv1d(channels, width, 3, dilation=dilation, padding=dilation), nn.ReLU()]
+        layers += [nn.Conv1d(channels, width, kernel_size, padding=kernel_size // 2), nn.ReLU()]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(width, 10))
 
 
-plan = neocog.plan(network(dilation=2), (1, 40))
+plan = neocog.plan(network(kernel_size=3), (1, 40))
 print(plan)
 
 
@@ -54,9 +54,9 @@ def accuracy(model: nn.Module, epochs: int) -> float:
         return float((model(test_signals).argmax(1) == test_labels).float().mean())
 
 
-print("dilation  sees  parameters  accuracy")
-for dilation in (1, 2, 4):
-    model = network(dilation)
+print("kernel  sees  parameters  accuracy")
+for kernel_size in (1, 3, 5):
+    model = network(kernel_size)
     plan = neocog.plan(model, (1, 40))
     (sees,) = next(row for row in reversed(plan.rows) if row.operator.startswith("conv")).receptive_field
-    print(f"{dilation:>8}  {sees:>4}  {plan.parameters:>10,}  {accuracy(model, 1 if SMALL else 40):.1%}")
+    print(f"{kernel_size:>6}  {sees:>4}  {plan.parameters:>10,}  {accuracy(model, 1 if SMALL else 40):.1%}")

@@ -53,7 +53,7 @@ for name in ("mAP", "mAP50", "count error"):
 
 # %% Boxes of a new image, the surest first, and their number
 predictor = neocog.load(run.bundle)
-picture = sorted([*crowns.rglob("*.png"), *crowns.rglob("*.jp*g")])[0]
+picture = next(f for f in sorted(crowns.rglob("*")) if f.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".webp"))
 (prediction,) = predictor.predict(picture)
 print(f"{picture.name}: {len(prediction.objects)} objects with a score of {prediction.threshold:.2f} or more")
 for label, score, box in prediction.objects[:5]:

@@ -75,3 +75,11 @@ def test_the_reference_has_every_command_and_setting():
     assert "- `BUNDLE`: A model.neocog file." in commands
     assert "| `optimizer.lr` | `FLOAT` |" in pages["reference/settings.md"]
     assert "### train\n" in pages["reference/python.md"]
+
+
+def test_page_of_a_family_plans_the_network_that_bears_its_name():
+    from generate.zoo import family_page
+
+    text, _ = family_page("neocog.zoo.networks.resnet", "resnet", ["plain18", "resnet18"], read_figures())
+    assert "neocog plan resnet18" in text
+    assert "## Plan of `resnet18` on" in text

@@ -13,7 +13,7 @@ LAST_WORDS = {
     "cifar10_on_a_laptop": r"report .*report\.html",
     "lenet_in_numpy": r"gradients differ by \d\.\de-1[4-6] at most\nloss",
     "own_images": r"model\n.*model\.neocog",
-    "receptive_fields": r"dilation  sees.*\n +1 +7 .*\n +2 +13 .*\n +4 +25 ",
+    "receptive_fields": r"kernel  sees.*\n +1 +1 .*\n +3 +7 .*\n +5 +13 ",
     "signals": r"noise (is unlike|passes)",
     "tree_crowns": r"\d+ objects with a score",
     "two_processes": r"one process and torchrun: probabilities differ by (0|\d\.\de-0[5-9])",

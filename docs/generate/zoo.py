@@ -70,8 +70,8 @@ def title_of(module: str) -> str:
 
 
 def family_page(module: str, stem: str, names: list[str], figures: dict[str, Figures]) -> tuple[str, str]:
-    """The page and the drawing of a family; the plan is that of its cheapest network."""
-    chosen = names[0]
+    """The page and the drawing of a family; the plan is that of the cheapest network that bears its name."""
+    chosen = next((name for name in names if name.startswith(stem)), names[0])
     info = model_info(chosen)
     with torch.device("meta"):
         model = create_model(chosen)

@@ -177,7 +177,8 @@ def test_a_set_that_can_not_be_opened_exits_with_1(run_main):
             "A skip list is written or not. Received: --skip-list and",
         ),
         (["DATA", "--htm", "x"], "Unknown option: --htm. Did you mean --html"),
-        ([], "requires an argument"),
+        ([], "neocog check needs DATA. `neocog check --help` explains it."),
+        (["DATA", "--html"], "--html needs a value. `neocog check --help` explains it."),
     ],
 )
 def test_a_mistake_of_use_exits_with_2_and_writes_nothing(run_main, arguments, message):

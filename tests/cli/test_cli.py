@@ -99,6 +99,7 @@ def test_help_of_the_program_lists_every_verb(run_main):
     code, out, _ = run_main("--help")
     assert code == 0
     assert all(verb in out for verb in ("train", "eval", "predict"))
+    assert "Start with: neocog train photos" in out
     assert run_main("--version")[1].strip() == neocog.__version__
 
 

@@ -241,6 +241,7 @@ def test_empty_file_and_folder(tmp_path):
             ("0.png", "1.png"),
             "2 images in {root} itself, which has no folders. Move them to {root}/CLASS/*.png. Or list",
         ),
+        (("0.wav",), "1 sound in {root} itself, which has no folders."),
         (("0.wav", "1.flac"), "2 sounds in {root} itself, which has no folders."),
         (("a.txt", "b.txt", "c/d.bin"), "2 texts in {root} itself, and no texts in its folders (c)."),
         (("a/1.gif", "b/2.gif"), "holds images of a type that is not read. Received: 2 .gif. Convert to PNG"),

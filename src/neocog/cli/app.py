@@ -28,9 +28,9 @@ MISTAKE = 2  # exit code of everything that the user can fix
 
 app = cyclopts.App(
     name="neocog",
-    help="From your own data to a convolutional network that is planned, trained, measured, understood and shipped.",
+    help="Train convolutional networks on your images, signals, audio, texts or Go games, and see how good they are.",
     version=__version__,
-    help_epilogue="Start with: neocog train mnist",
+    help_epilogue="Start with: neocog train photos, a folder with a folder of images for each class",
     help_format="plaintext",
     help_formatter=WrappedHelp(),
     suppress_keyboard_interrupt=False,  # `main` says how to resume
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except (NeocogError, cyclopts.CycloptsError) as error:
         errors.print("error: ", style="bold red", end="")
-        errors.print(renamed(error) or str(error), markup=False)
+        errors.print(missing(error) or renamed(error) or str(error), markup=False)
         return MISTAKE
     except KeyboardInterrupt as stop:
         errors.print(str(stop) or "Stopped.", markup=False)
@@ -109,6 +109,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has had enough
         silence_stdout()
         return 0
+
+
+def missing(error: Exception) -> str | None:
+    """The message for an argument that was left out, named as in the usage line (DATA, not --data), or for a value."""
+    if not isinstance(error, cyclopts.MissingArgumentError) or (argument := error.argument) is None:
+        return None
+    verb = " ".join(("neocog", *(error.command_chain or ())))
+    name = argument.name if argument.index is None else argument.name.removeprefix("--").upper()
+    needed = (
+        f"{verb} needs {name}"
+        if argument.required and not error.keyword
+        else f"{error.keyword or argument.name} needs a value"
+    )
+    return f"{needed}. `{verb} --help` explains it."
 
 
 def renamed(error: Exception) -> str | None:

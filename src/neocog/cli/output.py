@@ -33,9 +33,18 @@ def table(rows: Sequence[tuple[str, ...]], *, left: Collection[int] = (0,)) -> s
     return "\n".join(lines)
 
 
+def count_samples(count: int) -> str:
+    """A number of samples in words.
+
+    >>> count_samples(1), count_samples(1200)
+    ('1 sample', '1,200 samples')
+    """
+    return f"{count:,} sample{'' if count == 1 else 's'}"
+
+
 def show_evaluation(evaluation: Evaluation, *, brief: bool = False) -> None:
     """The metrics with their intervals; unless brief, also what else the task shows, such as a confusion matrix."""
-    rows = [(f"{evaluation.split}, {evaluation.count:,} samples", "", "95% interval", "method")]
+    rows = [(f"{evaluation.split}, {count_samples(evaluation.count)}", "", "95% interval", "method")]
     for name, metric in evaluation.metrics.items():
         interval = f"{metric.text(metric.low)} to {metric.text(metric.high)}"
         rows.append((name, metric.text(metric.value), interval, metric.method))
@@ -48,7 +57,7 @@ def show_evaluation(evaluation: Evaluation, *, brief: bool = False) -> None:
 def show_comparison(found: "Comparison") -> None:
     """Both networks beside each other, the result in a sentence, and the samples on which they differ."""
     write_out(f"A  {found.a}\nB  {found.b}\n")
-    rows = [(f"{found.data}, {found.split}, {found.count:,} samples", "A", "B")]
+    rows = [(f"{found.data}, {found.split}, {count_samples(found.count)}", "A", "B")]
     rows += [(name, a.text(a.value), b.text(b.value)) for name, (a, b) in found.metrics.items()]
     write_out(table(rows) + f"\n\n{found.sentence()}")
     if not found.differing:

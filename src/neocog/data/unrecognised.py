@@ -172,7 +172,7 @@ def explain_flat(path: Path, what: str, count: int, kind: str) -> str:
     table = " Or list them in a table beside them: file,label." if what == "images" else ""
     folders = some(folder.name for folder in class_folders(path))
     inner = f"and no {what} in its folders ({folders})" if folders else "which has no folders"
-    received = f"{count:,} {what} in {path} itself, {inner}"
+    received = f"{count:,} {what.removesuffix('s') if count == 1 else what} in {path} itself, {inner}"
     rule = "The class of each file is the name of its folder."
     return f"{rule} Received: {received}. Move them to {path}/CLASS/*{kind}.{table}"
 
