@@ -161,7 +161,7 @@ def save_or_stop(loop: Loop, meter: "Meter") -> None:
         note_elapsed(loop)
         loop.checkpointer.save(loop.training)
     if signum := asked // 2:
-        stop_training(loop, f"Stopped after step {state.step} of {loop.num_steps}", signum)
+        stop_training(loop, f"Stopped after step {state.step:,} of {loop.num_steps:,}", signum)
 
 
 def look_at_clock(loop: Loop) -> None:

@@ -231,7 +231,7 @@ def test_an_error_of_plain_steps_is_the_users():
 def test_manual_is_as_the_settings_say():
     decision = chosen(mode="manual", precision="fp16", channels_last=True, compile=True)
     assert (decision.precision, decision.channels_last, decision.compiled) == ("fp16", True, True)
-    assert decision.lines() == ["speed: fp16, channels_last, compiled, as speed.mode is manual"]
+    assert decision.lines() == ["speed: fp16, channels_last, compiled, as the settings say"]
 
 
 def test_channels_last_without_images_is_an_error():

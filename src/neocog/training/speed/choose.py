@@ -106,7 +106,7 @@ def choose_speed(
     if config.mode == "manual":
         way = Candidate(config.precision, config.channels_last, config.compile, config.native)
         check_manual(way, ways, images)
-        return make_decision(config, way, images.device, f"{way.name}, as speed.mode is manual")
+        return make_decision(config, way, images.device, f"{way.name}, as the settings say")
     run = Length(
         steps=steps, budget=config.budget, compile_seconds=math.inf if several_sizes else usual_compile_seconds(model)
     )
