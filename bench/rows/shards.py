@@ -35,7 +35,7 @@ READ, BLOCK = 20_000, 100
 CLASSES = tuple(str(k) for k in range(10))
 PEER = "Hugging Face datasets"
 
-ReadBlock = Callable[[int], list[tuple[str, int]]]
+ReadBlock = Callable[[int], list[tuple[Any, Any]]]  # texts and labels
 
 
 def make_set(folder: Path, num: int) -> None:
@@ -92,25 +92,17 @@ def open_neocog(folder: Path) -> tuple[int, ReadBlock]:
     """The number of samples, and a function that reads a block of them as texts and labels."""
     source = open_shards(folder)
 
-    def read(start: int) -> list[tuple[str, int]]:
+    def read(start: int) -> list[tuple[Any, Any]]:
         records = source.read_many(np.arange(start, start + BLOCK))
-        return [(text(record.payload), class_of(record.target)) for record in records]
+        return [(record.payload, record.target) for record in records]
 
     return len(source), read
-
-
-def text(payload: Any) -> str:
-    return payload.decode() if isinstance(payload, bytes) else str(payload)
-
-
-def class_of(target: Any) -> int:
-    return int(target)
 
 
 def open_peer(folder: Path) -> tuple[int, ReadBlock]:
     dataset = import_peer("datasets")[0].load_from_disk(str(folder))
 
-    def read(start: int) -> list[tuple[str, int]]:
+    def read(start: int) -> list[tuple[Any, Any]]:
         found = dataset[start : start + BLOCK]
         return list(zip(found["text"], found["label"], strict=True))
 
