@@ -176,7 +176,11 @@ class Index:
             if self.header.task == "multi-label" and array.dtype == bool:
                 dtype = np.dtype(bool)
         size = array.offset + array.nbytes
-        if (array.shape, array.dtype) != (expected, dtype) or not array.flags.c_contiguous or path.stat().st_size != size:
+        if (
+            (array.shape, array.dtype) != (expected, dtype)
+            or not array.flags.c_contiguous
+            or path.stat().st_size != size
+        ):
             self.check_hash(kind)
             received = f"{array.dtype} {array.shape}"
             raise DataError(f"{path} must hold {dtype} {expected}.", received=received, fix=AGAIN)

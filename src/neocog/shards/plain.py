@@ -26,6 +26,7 @@ OCTAL = [*range(124, 135), *range(148, 154)]  # the digits of the size and of th
 FIXED = [154, 155, 156, 257, 258, 259, 260, 261, 345]
 FIXED_VALUES = np.frombuffer(b"\0 0ustar\0", np.uint8)
 """The checksum's end, the type of a plain file, the format's magic, and no beginning of a longer name."""
+ZERO = float(ord("0"))
 POWERS = 8.0 ** np.arange(10, -1, -1)
 SUMS = np.zeros(len(OCTAL))
 SUMS[-6:] = POWERS[-6:] + 1
@@ -61,7 +62,7 @@ def find_plain_members(
         accepted &= position + BLOCK <= stops
         header = np.minimum(position // BLOCK, len(blocks) - 1)
         first = position + BLOCK
-        last = first + (blocks[header, SIZE] - float(ord("0"))).dot(POWERS).astype(np.int64)
+        last = first + (blocks[header, SIZE] - ZERO).dot(POWERS).astype(np.int64)
         accepted &= (first <= last) & (last <= stops)
         position = np.where(accepted, last + -last % BLOCK, starts)
         places[extension] = first, last
@@ -81,7 +82,7 @@ def find_plain_members(
 def are_plain(headers: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which headers `read_plain_header` reads: their fields are plain and the checksum is theirs; (n, 512) -> (n,)."""
     octal = headers[:, OCTAL]
-    checksums = (octal - float(ord("0"))).dot(SUMS) + BLANKS
+    checksums = (octal - ZERO).dot(SUMS) + BLANKS
     accepted = headers.sum(axis=1, dtype=np.uint32) == checksums
     accepted &= (octal & 0xF8 == ord("0")).all(axis=1)
     accepted &= (headers[:, FIXED] == FIXED_VALUES).all(axis=1)

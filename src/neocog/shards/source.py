@@ -151,8 +151,8 @@ class ShardSource:
             content = self.store.read(name, origin, int(stops.max()))
             if len(places) >= FEWEST:
                 chosen = [keys[place] for place in places], [labels[place] for place in places]
-                alike = self.read_alike(name, content, starts, stops, *chosen)
-                for row, record in alike:
+                alike, records = self.read_alike(name, content, starts, stops, *chosen)
+                for row, record in zip(alike, records, strict=True):
                     found[places[row]] = record
                 if len(alike) == len(places):
                     continue
@@ -164,14 +164,17 @@ class ShardSource:
 
     def read_alike(
         self, name: str, content: bytes, starts: Places, stops: Places, keys: list[str], labels: list[int]
-    ) -> list[tuple[int, Record]]:
-        """Those of a shard's records that have the members of the one that was read last; none if one is damaged."""
+    ) -> tuple[list[int], list[Record]]:
+        """Those of a shard's records that have the members of the one that was read last; none if one is damaged.
+
+        Returns their places among these, and the records.
+        """
         names, where = names_in_tar(name, keys, packed=self.header.packed), f"{self.store.root}/{name}"
         if not self.layout:
             self.read_tar_record(name, content[: stops[0]], keys[0], labels[0])
         layout = self.layout
         if names is None or (not self.header.packed and any("." in extension for extension in layout)):
-            return []
+            return [], []
         members = find_plain_members(content, starts, stops, names, layout)
         rows: list[int] = members.rows.tolist()
         if len(rows) < len(keys):
@@ -185,8 +188,8 @@ class ShardSource:
                     part = {member: pieces[place] for member, pieces in contents.items()}
                     targets[place] = read_target(self.task, label, len(self.classes), part.__getitem__, where)
         except DataError:  # reading one by one names the record
-            return []
-        return list(zip(rows, map(Record, keys, payloads, targets), strict=True))
+            return [], []
+        return rows, list(map(Record, keys, payloads, targets))
 
     def read_tar_record(self, name: str, content: bytes, key: str, label: int) -> Record:
         """The record in these bytes of a tar. Raises DataError if it is not the one that the index means."""
