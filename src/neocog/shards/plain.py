@@ -1,8 +1,8 @@
 """Many records of a tar at once: their headers are checked as one array, without a step for each record.
 
-Accepted are records as `TarWriter` and most other programs write them: plain files with short names, the same members
-in the same order. What is accepted is what `walk_tar` and `group_members` would find; all other records, and all that
-is damaged, are left to them, and so are the errors.
+Records are accepted as `TarWriter` and most other programs write them: plain files with short names, the same members
+in the same order. Their members are those that `walk_tar` and `group_members` find. All other records, and all that is
+damaged, are left to these two, and so are the errors.
 Source: POSIX.1-2001, ustar; the places of the fields are those of `tar.PLAIN`.
 """
 
@@ -86,7 +86,8 @@ def are_plain(headers: NDArray[np.uint8]) -> NDArray[np.bool_]:
     accepted = headers.sum(axis=1, dtype=np.uint32) == checksums
     accepted &= (octal & 0xF8 == ord("0")).all(axis=1)
     accepted &= (headers[:, FIXED] == FIXED_VALUES).all(axis=1)
-    return accepted & (headers[:, SIZE_END] | ord(" ") == ord(" "))
+    accepted &= headers[:, SIZE_END] | ord(" ") == ord(" ")
+    return np.asarray(accepted)
 
 
 def names_in_tar(shard: str, keys: Sequence[str], *, packed: bool) -> list[bytes] | None:
@@ -110,5 +111,5 @@ def names_in_tar(shard: str, keys: Sequence[str], *, packed: bool) -> list[bytes
         joined = joined.replace(prefix, "\0")
     joined += "\0"
     if "." in joined or "\0/" in joined or "/\0" in joined or "\0\0" in joined:
-        return None  # what stands before a dot would be the name, or the path might leave its folder
+        return None  # a name ends at its first dot, and a path may not leave its folder
     return joined.encode("utf-8", "surrogateescape").split(b"\0")[1:-1]

@@ -156,10 +156,8 @@ def test_headers_are_plain_for_both_readers(noise, changes):
 def test_most_records_are_read_as_arrays(mixed, monkeypatch):
     """What this file compares would be equal, too, if everything were read one by one."""
     source, read = open_shards(mixed), []
-    monkeypatch.setattr(
-        type(source), "read_tar_record",
-        lambda self, *given, plain=type(source).read_tar_record: read.append(given[2]) or plain(self, *given),
-    )  # fmt: skip
+    plain = source.read_tar_record
+    monkeypatch.setattr(source, "read_tar_record", lambda *given: read.append(given[2]) or plain(*given))
     records = source.read_many(np.arange(21))
     assert len(records) == 21
     assert len(read) == 4  # the first, whose members are those to look for, and the three that differ
