@@ -21,7 +21,8 @@ from neocog.data import open_source
 from neocog.progress import note
 from neocog.recipes import resolve_config
 from neocog.runs import FLAG
-from neocog.runs.config import RENAMED, RunConfig
+from neocog.runs.config import RunConfig
+from neocog.runs.earlier_settings import RENAMED
 
 
 @pytest.fixture
@@ -99,6 +100,17 @@ def test_help_of_the_program_lists_every_verb(run_main):
     assert code == 0
     assert all(verb in out for verb in ("train", "eval", "predict"))
     assert run_main("--version")[1].strip() == neocog.__version__
+
+
+def test_help_wraps_texts_to_the_terminal(run_main):
+    code, out, _ = run_main("predict", "--help")
+    words = " ".join(" ".join(line.strip("│ ") for line in out.splitlines()).split())
+    assert code == 0
+    assert "Usage: neocog predict" in out
+    assert "The folder for masks, one PNG file for each input, with a text file of the classes" in " ".join(
+        words.split()
+    )
+    assert not [line for line in out.splitlines() if "   with the   " in line]
 
 
 def test_help_does_not_wait_for_torch():

@@ -15,6 +15,8 @@ from neocog.bundle.use_engine import workshop_of
 from neocog.cli import environment, main
 from neocog.cli.environment import find_cpu, find_extras, find_threads
 from neocog.engines import make_engine
+from neocog.runs import session
+from neocog.training.speed import candidates
 from neocog.zoo.weights.files import TORCHVISION
 
 BUNDLE = Path(__file__).parents[1] / "bundle" / "made_before" / "images.neocog"
@@ -41,6 +43,21 @@ def test_env_shows_what_is_here(capsys, tmp_path, monkeypatch):
     text = run_env(capsys)
     assert f"{tmp_path}, 3 KiB: machine.json 1 KiB, speed 2 KiB" in text
     assert "neocog" in text and __version__ in text
+
+
+@pytest.mark.parametrize(
+    ("bf16", "missing", "line"),
+    [
+        (True, None, "  bf16, channels_last, native (wide 3x3 convolutions in Neocog's own kernels)"),
+        (True, "no C compiler was found", "  not bf16, channels_last, native: no C compiler was found"),
+        (False, None, "  not bf16, channels_last, native: this CPU has no bf16 instructions"),
+    ],
+)
+def test_speed_lists_neocogs_own_kernels_or_says_what_they_lack(bf16, missing, line, capsys, monkeypatch):
+    monkeypatch.setattr(candidates, "has_mkldnn_bf16", lambda: bf16)
+    monkeypatch.setattr(candidates, "lacks_kernels", lambda: missing)
+    monkeypatch.setattr(session, "find_device", lambda _: torch.device("cpu"))
+    assert line in run_env(capsys)
 
 
 def test_what_is_broken_is_named_and_the_rest_is_shown(capsys, monkeypatch):

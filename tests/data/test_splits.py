@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from neocog.data import ArraySource, check_test, divide
-from neocog.dataset.split import choose_groups, take_groups
+from neocog.dataset.group_split import choose_groups, take_groups
 from neocog.errors import DataError
 
 

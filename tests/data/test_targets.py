@@ -253,3 +253,16 @@ def test_strata_keep_unknown_numbers_apart():
     assert strata(np.array([1.0, np.nan, 5.0, 9.0]))[1] == -1
     assert strata(np.array([[1.5, 2], [3, 4]])).tolist() == [0, 0]
     assert strata(np.array([[1, np.nan], [0, 1.0], [0, 0]])).tolist() == [0, 1, -1]
+
+
+@pytest.mark.parametrize("label", [2.0**63, -1e19, 1e300])
+def test_floats_that_are_too_large_for_classes_are_refused(label):
+    with pytest.raises(DataError, match=r"at most 65,536 are read.* received .*e\+.*--task regression"):
+        number_targets({"all": np.array([label, 1.0])}, None, "data")
+    assert number_targets({"all": np.array([label, 1.0])}, None, "data", "regression").task == "regression"
+
+
+def test_floats_that_differ_in_late_digits_are_different_classes():
+    found = number_targets({"all": np.array([1.0000002, 2.5, 1.0000001])}, None, "data", "classification")
+    assert found.classes == ("1.0000001", "1.0000002", "2.5")
+    assert found.by_split["all"].tolist() == [1, 2, 0]

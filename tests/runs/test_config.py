@@ -8,7 +8,8 @@ import yaml
 from neocog.data import AudioConfig, DataConfig, ImageConfig
 from neocog.errors import ConfigError
 from neocog.runs import FLAG, PYTHON, Provenance, RunConfig, SetBy, read_config, resolve
-from neocog.runs.config import LATER, RENAMED, RENAMED_VALUES, earlier, read_run_config
+from neocog.runs.config import read_run_config
+from neocog.runs.earlier_settings import LATER, RENAMED, RENAMED_VALUES, earlier
 from neocog.runs.provenance import DEFAULT
 from neocog.training import OptimizerConfig, TrainConfig
 

@@ -15,7 +15,7 @@ from neocog.tasks import Classification, LossConfig
 from neocog.torch_private import TorchDispatchMode
 from neocog.training import FitSettings, Interrupt, OptimizerConfig, ScheduleConfig, TrainConfig, Training, fit
 from neocog.training.executor import StepExecutor
-from neocog.training.loop import METER_STEPS
+from neocog.training.meter import METER_STEPS
 from neocog.training.monitoring import NO_MONITOR, Monitor, MonitorConfig, null_log
 from neocog.training.speed import PLAIN, Candidate
 from neocog.training.state import build_seeded

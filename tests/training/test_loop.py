@@ -27,7 +27,7 @@ from neocog.training import (
     save_checkpoint,
 )
 from neocog.training.executor import StepExecutor
-from neocog.training.loop import Meter
+from neocog.training.meter import Meter
 from neocog.training.speed import PLAIN, Candidate
 from neocog.training.state import State, build_seeded
 from neocog.training.step import StepLoss

@@ -14,6 +14,7 @@ import cyclopts
 from rich.console import Console
 
 from neocog import __version__
+from neocog.cli.help import WrappedHelp
 from neocog.cli.stdout import silence_stdout
 from neocog.errors import NeocogError
 from neocog.light_torch import import_light_torch
@@ -31,6 +32,7 @@ app = cyclopts.App(
     version=__version__,
     help_epilogue="Start with: neocog train mnist",
     help_format="plaintext",
+    help_formatter=WrappedHelp(),
     suppress_keyboard_interrupt=False,  # `main` says how to resume
 )
 ORDER = itertools.count()  # of the verbs in the help
@@ -113,7 +115,8 @@ def renamed(error: Exception) -> str | None:
     """The message for a flag that has another name now."""
     if not isinstance(error, cyclopts.UnknownOptionError):
         return None
-    from neocog.runs.config import RENAMED, unknown_setting
+    from neocog.runs.config import unknown_setting
+    from neocog.runs.earlier_settings import RENAMED
 
     key = (error.token.keyword or error.token.value or "").removeprefix("--").partition("=")[0]
     return str(unknown_setting(key, "flag", ())) if key in RENAMED else None

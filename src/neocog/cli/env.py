@@ -183,11 +183,14 @@ def show_cache(cache: Mapping[str, Any]) -> Rows:
     return rows if cache["free"] is None else [*rows, ("", f"{size(cache['free'])} free on its disk")]
 
 
+NATIVE = " (wide 3x3 convolutions in Neocog's own kernels)"
+
+
 def show_speed(speed: Mapping[str, Any]) -> Rows:
     rows = [
         ("training speed", f"on {speed['device']}; torch uses {speed['instructions']} instructions"),
         ("", "before the first step of a run, these are timed on its network, and the fastest correct one is used:"),
-        *(("", f"  {name}") for name in speed["timed"]),
+        *(("", f"  {name}" + (NATIVE if name.endswith("native") else "")) for name in speed["timed"]),
         *(("", f"  not {name}: {reason}") for name, reason in speed["left_out"].items()),
     ]
     return [*rows, ("", "and compiled, if the run is long enough; --measure NETWORK shows the choice")]

@@ -235,19 +235,13 @@ def find_speed() -> dict[str, Any]:
     import torch
 
     from neocog.runs.session import find_device
-    from neocog.training.speed.candidates import Candidate, lacks_bf16
+    from neocog.training.speed.candidates import device_candidates
 
     device = find_device("auto")
-    precisions = ["fp32", "bf16", *(["fp16"] if device.type == "cuda" else [])]
-    left_out = {"bf16": reason} if (reason := lacks_bf16(device)) else {}
-    timed = [
-        Candidate(precision, layout).name  # type: ignore[arg-type]
-        for precision in precisions if precision not in left_out
-        for layout in (False, True)
-    ]  # fmt: skip
+    timed, left_out = device_candidates(device)
     return {
         "device": str(device),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "timed": timed,
+        "timed": [way.name for way in timed],
         "left_out": left_out,
     }

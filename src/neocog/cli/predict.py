@@ -5,16 +5,17 @@ import io
 import json as jsonlib
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from neocog.bundle import Failure, Prediction, Predictor, load
-from neocog.cli.flags import Backend, Extra, MaskForm, Switch
+from neocog.cli.flags import Backend
 from neocog.cli.flags import FileInput as Input
 from neocog.cli.output import table
+from neocog.cli.predict_options import OPTIONS, Cut, OutFile, Printed, Written, given_flags
 from neocog.cli.stdout import write_out
 from neocog.dataset.files import list_files as files_in
 from neocog.dataset.record import Modality
@@ -25,40 +26,21 @@ from neocog.progress import note
 from neocog.tasks import Task
 
 STDIN = "-"
-OPTIONS = (
-    "--top", "--json", "--csv", "--output", "--mask", "--coco", "--yolo", "--polygons", "--threshold", "--slices",
-    "--window", "--hop", "--rate", "--merge", "--shortest", "--backend", "--out", "--list", "--with", "--block",
-    "--restart", "--ray", "--help",
-)  # fmt: skip
 MANY = 64  # files, for which measuring engines pays
 UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
+
+
+PRINTED, NOTHING_WRITTEN, WHOLE, NO_FILE = Printed(), Written(), Cut(), OutFile()
 
 
 def predict(
     bundle: Path,
     *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    top: int = 3,
-    json: Switch = False,
-    csv: Switch = False,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
-    mask: MaskForm | None = None,
-    coco: Path | None = None,
-    polygons: Switch = False,
-    yolo: Path | None = None,
-    threshold: float | None = None,
-    slices: Switch = False,
-    window: str | None = None,
-    hop: str | None = None,
-    rate: float | None = None,
-    merge: Switch = False,
-    shortest: str | None = None,
+    printed: Printed = PRINTED,
+    written: Written = NOTHING_WRITTEN,
+    cut: Cut = WHOLE,
     backend: Backend = "eager",
-    out: Path | None = None,
-    listed: Annotated[Path | None, Parameter(name="--list")] = None,
-    extras: Annotated[list[Extra] | None, Parameter(name="--with", negative="")] = None,
-    block: int | None = None,
-    restart: Switch = False,
-    ray: str | None = None,
+    out_file: OutFile = NO_FILE,
 ) -> int:
     """Classify images, signals, audio, texts or Go positions, or predict the masks or the objects of images.
 
@@ -79,104 +61,74 @@ def predict(
         A model.neocog file.
     files
         Files of the kind that the network was trained on, folders of them, or - for standard input.
-    top
-        Number of classes to show per file.
-    json
-        One JSON object per line: file, class, probability, top, unusual (whether the input is unlike the training
-        data), and pages if only the first of several was read; or file, error.
-    csv
-        Comma-separated values with a header.
-    output
-        The folder for masks, one PNG file for each input, with a text file of the classes; or for the images with the
-        boxes of their objects. Existing files are replaced, but never an input.
-    mask
-        index: class numbers, shown in colours by a palette, the default; colour: RGB.
-    coco
-        The file for masks or boxes in COCO's format: masks as run lengths, one for each image and class; boxes with
-        their scores.
-    polygons
-        With --coco, masks as polygons, an annotation for each connected region. Polygons have no holes, so a region
-        with holes is cut into several that touch.
-    yolo
-        The folder for boxes in YOLO's format, a text file for each input, with a text file of the classes.
-    threshold
-        Show and write objects of this score or more, from 0 to 1; by default the score that was best on validation
-        data.
-    slices
-        Take each slice of an .npy stack (D, H, W), and each page of a TIFF, as an image of its own.
-    window
-        Predict along a recording (.csv, .tsv or .npy of any length), a line for each window of this length: samples, or
-        a time such as 2s, 500ms or 1min. Times are those of the recording. A network that gives each sample its class
-        has a line for each event; windows overlap, and are blended.
-    hop
-        From the start of one window to that of the next; by default a window, or three quarters of it for events.
-    rate
-        The samples per second of a recording without a column of times.
-    merge
-        Join windows of equal class that follow each other; events shorter than --shortest with those beside them.
-    shortest
-        Leave out events that are shorter than this: samples, or a time such as 100ms.
     backend
         What computes the network: eager PyTorch, or auto for the fastest engine on this machine within the tolerance,
         which `neocog bench` measures once; or one of the engines that it lists.
-    out
-        Write a .parquet, .csv or .jsonl file, for any number of inputs: each exactly once, also if the command is
-        stopped or killed and given again, or given several times to share the work. See docs/offline.md.
-    listed
-        With --out, a file of paths to predict: one on each line, or the column `file` of a .csv or .parquet file.
-    extras
-        With --out, add columns: probabilities (of all classes), logits, masks (COCO's run lengths), masks-png.
-    block
-        With --out, the files that are computed and kept together; by default a minute or two of work, at
-        most 4,096.
-    restart
-        With --out, discard what an earlier call has done, and replace its output.
-    ray
-        With --out, the Ray cluster that computes: auto, ray://HOST:PORT, or local for one on this machine.
     """
-    if out is not None:
-        from neocog.cli.predict_out import predict_to_file  # with what few calls need
-
-        others = {
-            "--json": json, "--csv": csv, "-o": output, "--mask": mask, "--coco": coco, "--polygons": polygons,
-            "--yolo": yolo, "--threshold": threshold, "--slices": slices, "--window": window, "--hop": hop,
-            "--rate": rate, "--merge": merge, "--shortest": shortest,
-        }  # fmt: skip
-        return predict_to_file(bundle, files, out, listed, top, extras, block, restart, ray, others, backend)
-    check_without_out({"--list": listed, "--with": extras, "--block": block, "--restart": restart, "--ray": ray})
-    check_arguments(files, top, json=json, csv=csv)
+    if out_file.out is not None:
+        return predict_file(bundle, files, out_file.out, out_file, printed, written, cut, backend)
+    if flags := given_flags(out_file):
+        raise ConfigError(
+            "--list, --with, --block, --restart and --ray are for an output file.",
+            received=f"{' '.join(flags)} without --out", fix="Add --out predictions.parquet.",
+        )  # fmt: skip
+    check_arguments(files, printed)
     predictor = load_with(bundle, backend, files)
-    if window is not None:
-        from neocog.cli.timeline import show_timeline  # imports what few calls need
-
-        shape = "json" if json else "csv" if csv else "table"
-        paths = list(named_files(files, predictor.preprocess.modality))
-        return show_timeline(
-            predictor, paths, window=window, hop=hop, rate=rate, merge=merge, shortest=shortest, top=top, form=shape
-        )
-    if hop is not None or rate is not None or merge or shortest is not None:
+    if cut.window is not None:
+        return predict_recordings(predictor, files, cut.window, cut, printed)
+    if any(flag != "--slices" for flag in given_flags(cut)):
         raise ConfigError(
             "--hop, --rate, --merge and --shortest are for windows of a recording.", received="no --window",
             fix="Add --window 2s, or leave them out.",
         )  # fmt: skip
+    return predict_inputs(predictor, files, written, printed, slices=cut.slices)
+
+
+def predict_file(
+    bundle: Path,
+    files: Sequence[str],
+    path: Path,
+    out_file: OutFile,
+    printed: Printed,
+    written: Written,
+    cut: Cut,
+    backend: str,
+) -> int:
+    """Write the predictions for all files into one; returns the exit code. Raises as `predict_to_file` does."""
+    from neocog.cli.predict_out import predict_to_file  # with what few calls need
+
+    names = ["-o" if flag == "--output" else flag for kind in (printed, written, cut) for flag in given_flags(kind)]
+    return predict_to_file(
+        bundle, files, path, out_file.listed, printed.top, out_file.extras, out_file.block, out_file.restart,
+        out_file.ray, dict.fromkeys(names, True), backend,
+    )  # fmt: skip
+
+
+def predict_recordings(predictor: Predictor, files: Sequence[str], window: str, cut: Cut, printed: Printed) -> int:
+    """Print a line for each window or event of the recordings; returns the exit code."""
+    from neocog.cli.timeline import show_timeline  # imports what few calls need
+
+    paths = list(named_files(files, predictor.preprocess.modality))
+    return show_timeline(
+        predictor, paths, window=window, hop=cut.hop, rate=cut.rate, merge=cut.merge, shortest=cut.shortest,
+        top=printed.top, form=printed.form,
+    )  # fmt: skip
+
+
+Results = list[Prediction | Failure]
+
+
+def predict_inputs(
+    predictor: Predictor, files: Sequence[str], written: Written, printed: Printed, *, slices: bool
+) -> int:
+    """Predict each input, write its masks or boxes, and print; returns the exit code."""
     named: list[tuple[str, Input]] = list(expand(files, predictor.preprocess.modality))
     if slices:
         named = list(expand_stacks(named))
-    folders = [Path(file) for file in files if Path(file).is_dir()]
-    writers: list[Any] = []
-    if predictor.task.dense or polygons or any(value is not None for value in (output, mask, coco, yolo, threshold)):
-        from neocog.cli.predict_boxes import box_writers  # with tasks that few calls need
-        from neocog.cli.write_masks import mask_writers
-
-        writers = box_writers(
-            predictor.task, named, folders, output=output, form=mask, coco=coco, polygons=polygons, yolo=yolo,
-            threshold=threshold,
-        ) or mask_writers(
-            predictor.task, named, folders, output=output, form=mask, coco=coco, polygons=polygons
-        )  # fmt: skip
+    writers = open_writers(predictor.task, named, [Path(file) for file in files if Path(file).is_dir()], written)
     names, inputs = zip(*named, strict=True)
     results: Results = []
-    for result in predictor.predict_each(inputs, top, names):
+    for result in predictor.predict_each(inputs, printed.top, names):
         if isinstance(result, Prediction):
             for writer in writers:
                 writer.add(result)
@@ -184,21 +136,24 @@ def predict(
         results.append(result)
     for writer in writers:
         writer.finish()
-    show(results, predictor.task, json=json, csv=csv)
+    show(results, predictor.task, printed)
     return 2 if any(isinstance(result, Failure) for result in results) else 0
 
 
-Results = list[Prediction | Failure]
+def open_writers(
+    task: Task, named: Sequence[tuple[str, Input]], folders: Sequence[Path], written: Written
+) -> Sequence[Any]:
+    """The writers of masks or boxes; none if nothing is to be written. Raises as `box_writers` and `mask_writers`."""
+    if not task.dense and not given_flags(written):
+        return ()
+    from neocog.cli.predict_boxes import box_writers  # with tasks that few calls need
+    from neocog.cli.write_masks import mask_writers
 
-
-def check_without_out(given: Mapping[str, object]) -> None:
-    """Raises ConfigError for flags that need --out."""
-    names = [name for name, value in given.items() if value not in (None, False)]
-    if names:
-        raise ConfigError(
-            "--list, --with, --block, --restart and --ray are for an output file.",
-            received=f"{' '.join(names)} without --out", fix="Add --out predictions.parquet.",
-        )  # fmt: skip
+    form, output, coco, polygons = written.mask, written.output, written.coco, written.polygons
+    return box_writers(
+        task, named, folders, output=output, form=form, coco=coco, polygons=polygons, yolo=written.yolo,
+        threshold=written.threshold,
+    ) or mask_writers(task, named, folders, output=output, form=form, coco=coco, polygons=polygons)  # fmt: skip
 
 
 def load_with(bundle: Path, backend: str, files: Sequence[str]) -> Predictor:
@@ -216,23 +171,20 @@ def load_with(bundle: Path, backend: str, files: Sequence[str]) -> Predictor:
     return load(bundle, backend=backend)
 
 
-def check_arguments(files: Sequence[str], top: int, *, json: bool, csv: bool) -> None:
+def check_arguments(files: Sequence[str], printed: Printed) -> None:
     """Raises ConfigError for arguments that are wrong whatever the network."""
-    if json and csv:
+    if printed.json and printed.csv:
         raise ConfigError("Predictions have one form.", received="--json and --csv", fix="Choose one.")
-    if top < 1:
-        raise ConfigError("--top must be at least 1.", received=str(top))
+    if printed.top < 1:
+        raise ConfigError("--top must be at least 1.", received=str(printed.top))
     if not files:
         raise ConfigError("Nothing to predict.", fix="Name files, folders, or - for standard input.")
     for file in files:
         if file.startswith("-") and file != STDIN and not Path(file).exists():
-            raise ConfigError(
-                f"Unknown option: {file}.",
-                fix=did_you_mean(file, OPTIONS),
-            )
+            raise ConfigError(f"Unknown option: {file}.", fix=did_you_mean(file, OPTIONS))
 
 
-def show(results: Results, task: Task, *, json: bool, csv: bool) -> None:
+def show(results: Results, task: Task, printed: Printed) -> None:
     """Report failures and warnings on standard error, and print the predictions in their form."""
     for result in results:
         if isinstance(result, Failure):
@@ -243,14 +195,14 @@ def show(results: Results, task: Task, *, json: bool, csv: bool) -> None:
     unusual = [one.name for one in results if isinstance(one, Prediction) and one.unusual]
     if unusual:
         note(f"warning: {agree(UNUSUAL, len(unusual))}: {some(unusual)}")
-    if csv and task.row_per_object:
+    if printed.csv and task.row_per_object:
         from neocog.cli.predict_boxes import show_boxes_csv
 
         show_boxes_csv(results)
-    elif csv:
+    elif printed.csv:
         show_csv(results, task.columns, flags_unusual=task.flags_unusual)
     else:
-        (show_json if json else show_table)(results)
+        (show_json if printed.json else show_table)(results)
 
 
 def expand_stacks(named: Iterable[tuple[str, Input]]) -> Iterator[tuple[str, Input]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from neocog.data.python_objects import SplitData
+from neocog.data.split_data import SplitData
 from neocog.dataset.class_folders import SPLITS
 from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS, TAGS
 from neocog.dataset.labels import blank_label, cell_label, is_hidden, plain_labels

@@ -1,85 +1,36 @@
 """From Python objects to a source: arrays, tensors, lists, torch's datasets, Hugging Face's datasets."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
 
+from neocog.data.hugging_face import is_hugging_face, known_splits, read_hugging_face
+from neocog.data.payloads import AS_STORED, PIXELS, SHAPES, as_signal, channels_last, payload_bytes, payload_of
+from neocog.data.split_data import SplitData
 from neocog.dataset.class_folders import SPLITS
 from neocog.dataset.labels import check_range, is_hidden, plain_array, plain_label
 from neocog.dataset.list_source import SplitSource
-from neocog.dataset.record import Modality, Payload, absent_classes, unlabelled_samples, unlabelled_split
+from neocog.dataset.record import Payload, absent_classes, unlabelled_samples, unlabelled_split
 from neocog.dataset.split_names import split_meant
-from neocog.dataset.targets import AnyTargets, Targets, known_rows, number_targets, plain_targets, said_of_unknown
+from neocog.dataset.targets import AnyTargets, Targets, number_targets, plain_targets, said_of_unknown
 from neocog.errors import DataError, some
-from neocog.modalities.image.arrays import ArraySource, Images
-from neocog.modalities.image.decode import pil_pixels
-from neocog.modalities.image.pixels import check_array
+from neocog.modalities.image.arrays import ArraySource
 from neocog.progress import track
 
 __all__ = ["ObjectSource", "SplitData", "as_source"]
-
-PIXELS = (np.dtype(np.uint8), np.dtype(np.uint16))
 FINGERPRINTED = 64
 """Samples of a torch dataset that enter a fingerprint, spread evenly: reading all could take hours."""
 Names = tuple[str, ...]
-SHAPES = {
-    many: f"Inputs are images ({many}H, W), ({many}H, W, C) or ({many}C, H, W) of uint8 or uint16; signals ({many}L) "
-    f"or ({many}C, L) of floats; or texts."
-    for many in ("", "N, ")
-}
-"""The kinds of one input, and of many at once."""
 KINDS = """Data is a pair (inputs, labels), a dataset that gives (input, label) by index, a mapping from train, val \
 and test to such, or a Dataset or DatasetDict of Hugging Face."""
-AS_STORED = "Give images as they are stored, 0..255, without ToTensor() or a division by 255."
 TO_NUMPY = "Convert them with numpy.asarray."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SplitData:
-    """The samples of one split, as they were handed over."""
-
-    modality: Modality
-    labels: AnyTargets
-    read: Callable[[int], Payload]
-    """Raises DataError that names the sample."""
-    content: Callable[[], Iterator[bytes]]
-    """Bytes that tell these payloads from others."""
-    images: Images | None = None
-    """All payloads at once, if they are images of one size: (N, H, W) or (N, H, W, C)."""
-    classes: tuple[str, ...] | None = None
-    """The names of the classes, if the object knows them."""
-    num_unlabelled: int = 0
-    """Samples without a label, which are left out."""
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def labelled(self, *, hides: bool) -> "SplitData":
-        """These samples without those of which nothing is known; if it `hides` labels, nor those with the number -1."""
-        if isinstance(self.labels, list):
-            return self
-        known = known_rows(self.labels)
-        if hides and self.labels.dtype.kind == "i":
-            known &= self.labels != -1
-        if known.all():
-            return self
-        kept = np.flatnonzero(known)
-        return replace(
-            self,
-            labels=self.labels[kept],
-            read=lambda index: self.read(int(kept[index])),
-            images=None if self.images is None else self.images[kept],
-            num_unlabelled=self.num_unlabelled + len(self) - len(kept),
-        )
 
 
 class ObjectSource(SplitSource):
@@ -121,8 +72,6 @@ def as_source(
     >>> source.modality, source.classes, source.targets, source.read(1).payload.shape
     ('signal', ('down', 'up'), array([1, 0, 1, 1]), (2, 100))
     """
-    from neocog.data.hugging_face import is_hugging_face, known_splits  # which builds on this module
-
     notices: Names = ()
     if is_hugging_face(data, "DatasetDict"):
         data, notices = known_splits(data, name)
@@ -174,8 +123,6 @@ def own_splits(data: Mapping[Any, Any], name: str) -> dict[str, Any]:
 
 def read_part(part: Any, where: str, *, hides_labels: bool) -> SplitData | None:
     """One split's samples; None if no sample has a label. A part that `hides_labels` may lack even a place for them."""
-    from neocog.data.hugging_face import is_hugging_face, read_hugging_face
-
     kind = type(part).__name__
     if is_hugging_face(part, "Dataset"):
         return read_hugging_face(part, where, hides_labels=hides_labels)
@@ -271,67 +218,6 @@ def read_pair(inputs: Any, labels: Any, where: str) -> SplitData:
         raise DataError(SHAPES["N, "], received=f"{array.dtype} {array.shape}", where=where, fix=AS_STORED)
     content = lambda: (np.ascontiguousarray(row).tobytes() for row in array)  # noqa: E731
     return SplitData("signal", numbers, lambda k: as_signal(array[k], f"{where}, sample {k}"), content)
-
-
-def payload_of(item: Any, where: str, expected: Modality | None = None) -> tuple[Modality, Payload]:
-    """The modality of one input, and its payload. Raises DataError for anything that can't be learned from."""
-    array = plain_array(item, where)
-    modality: Modality
-    payload: Payload
-    if isinstance(item, str):
-        modality, payload = "text", str(item)
-    elif isinstance(item, Image.Image):
-        modality, payload = "image", pillow_pixels(item, where)
-    elif array is not None and array.dtype in PIXELS and array.ndim in (2, 3):
-        modality, payload = "image", channels_last(array, 0, torch_order=isinstance(item, torch.Tensor))
-        check_array(payload.shape, payload.dtype, where)
-    elif array is not None and array.dtype.kind == "f" and array.ndim in (1, 2):
-        modality, payload = "signal", as_signal(array, where)
-    else:
-        received = type(item).__name__ if array is None else f"{array.dtype} {array.shape}"
-        raise DataError(SHAPES[""], received=received, where=where, fix=AS_STORED)
-    if expected and modality != expected:
-        raise DataError("All samples must be of one kind.", received=f"{modality} among {expected}", where=where)
-    return modality, payload
-
-
-def as_signal(array: NDArray[Any], where: str) -> NDArray[np.float32]:
-    """(L,) or (C, L) as (C, L) float32."""
-    if not array.size:
-        raise DataError("A signal needs at least one value.", received=str(array.shape), where=where, fix="Remove it.")
-    with np.errstate(over="ignore"):  # values too large become infinite, which preprocessing refuses
-        return np.atleast_2d(array).astype(np.float32)
-
-
-def channels_last(images: NDArray[Any], first: int, *, torch_order: bool) -> NDArray[Any]:
-    """(..., C, H, W) as (..., H, W, C), where `first` is the axis at which an image's own axes start.
-
-    A tensor's channels come first, unless there would be more of them than rows or columns; an array's come first only
-    if it is grey or RGB that way and not otherwise.
-    """
-    if images.ndim != first + 3:
-        return images
-    channels, *others = images.shape[first:]
-    grey_or_rgb = channels in (1, 3)
-    moves = grey_or_rgb or channels < min(others) if torch_order else grey_or_rgb and others[1] not in (1, 3)
-    return np.moveaxis(images, first, -1) if moves else images
-
-
-def pillow_pixels(image: Image.Image, where: str) -> NDArray[Any]:
-    try:
-        return pil_pixels(image, where, convert=False)
-    except DataError:
-        raise
-    except Exception as error:  # an image that is still in its file is decoded here, and damage can be anything
-        rule = f"An image must decode to its last row. {where} does not: {error}."
-        raise DataError(rule, fix="Replace it.") from error
-
-
-def payload_bytes(payload: Payload) -> bytes:
-    """A payload for a fingerprint."""
-    if isinstance(payload, str):
-        return payload.encode(errors="surrogatepass") + b"\0"
-    return payload if isinstance(payload, bytes) else np.ascontiguousarray(payload).tobytes()
 
 
 class Items:

@@ -1,8 +1,7 @@
 """Objects of an image, each with its box and class."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -18,15 +17,24 @@ from neocog.modalities.image.decode import decode_image, image_header
 from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.views import View
-from neocog.tasks.box_targets import COLUMNS, counted, move_rows, pad_rows, place_objects
+from neocog.tasks.box_results import (
+    BoxCompared,
+    BoxPrediction,
+    FoundObject,
+    found_boxes,
+    ignored_of,
+    numbers_of,
+    true_boxes,
+)
+from neocog.tasks.box_targets import counted, move_rows, pad_rows, place_objects
 from neocog.tasks.centre_points import centre_losses, split_maps
 from neocog.tasks.colours import css_colours
 from neocog.tasks.criterion import Criterion
-from neocog.tasks.dense import Assembler, Compared, DenseTask
+from neocog.tasks.dense import Assembler, DenseTask
 from neocog.tasks.draw_boxes import draw_boxes
 from neocog.tasks.loss import LossConfig, LossKind
 from neocog.tasks.match_classes import match_classes
-from neocog.tasks.seams import Gathered, gather_boxes, join_tiles, suppress, suppressed, view_boxes
+from neocog.tasks.seams import Gathered, gather_boxes, join_tiles, suppress, view_boxes
 from neocog.tasks.target import Target
 from neocog.tasks.task import MoveTargets, Prediction, register_task
 from neocog.zoo.networks.centernet import peaks
@@ -39,68 +47,6 @@ OVERLAPS = (1.0, 0.7, 0.6, 0.5, 0.4, 0.3)  # of two boxes of a class that may bo
 TRIED = 1000  # validation images by which it is chosen
 MAX_PIXELS = 2**28
 SIDE = 420  # pixels of the longer side of each of the two images that are drawn
-
-
-class FoundObject(NamedTuple):
-    """An object that a network found."""
-
-    label: str
-    score: float
-    """From 0 to 1."""
-    box: tuple[float, float, float, float]
-    """Left, top, right, bottom, in pixels of the image."""
-
-
-@dataclass(frozen=True, slots=True)
-class BoxPrediction(Prediction):
-    """The objects of one image, the surest first, also those that are too unsure to be shown."""
-
-    classes: tuple[str, ...]
-    size: tuple[int, int]
-    """Height and width of the image."""
-    boxes: NDArray[np.float64]
-    """Left, top, right, bottom, in pixels of the image; (n, 4)."""
-    scores: NDArray[np.float64]
-    labels: NDArray[np.int64]
-    threshold: float
-    """The score from which an object is shown."""
-
-    @property
-    def objects(self) -> list[FoundObject]:
-        """Those from the threshold on."""
-        shown = self.scores >= self.threshold
-        rows = zip(self.labels[shown].tolist(), self.scores[shown].tolist(), self.boxes[shown].tolist(), strict=True)
-        return [FoundObject(self.classes[label], score, tuple(box)) for label, score, box in rows]
-
-    def to_json(self) -> dict[str, Any]:
-        height, width = self.size
-        boxes = [
-            {"label": x.label, "score": round(x.score, 6), "box": [round(side, 2) for side in x.box]}
-            for x in self.objects
-        ]
-        return {"width": width, "height": height, "count": len(boxes), "objects": boxes}
-
-    def cells(self) -> dict[str, str]:
-        height, width = self.size
-        found = self.objects
-        names = [x.label for x in found]
-        most = sorted({*names}, key=lambda name: (-names.count(name), name))[:5]
-        return {
-            "size": f"{width} x {height}",
-            "objects": ", ".join(f"{name} {names.count(name):,}" for name in most) or "none",
-            "surest": f"{found[0].score:.2f}" if found else "",
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class BoxCompared(Compared):
-    """The predicted boxes and the true ones of one image, in its pixels."""
-
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    labels: NDArray[np.int64]
-    truth: Objects
-    """Labels in the order of the network's outputs."""
 
 
 @register_task
@@ -376,33 +322,3 @@ def size_of(record: Record) -> tuple[int, int]:
         return header.height, header.width
     height, width = np.shape(record.payload)[:2]
     return height, width
-
-
-def numbers_of(counts: Sequence[int]) -> NDArray[np.int64]:
-    """The number of the image of each of its boxes."""
-    return np.repeat(np.arange(len(counts)), counts)
-
-
-def ignored_of(truth: Objects) -> NDArray[np.uint8]:
-    return np.zeros(len(truth), np.uint8) if truth.ignored is None else truth.ignored
-
-
-def found_boxes(scored: Tensor, overlap: float = 1.0) -> FoundBoxes:
-    """The boxes that `Detection.score` kept, without those of score 0, without area, or that `suppress` leaves out."""
-    rows = scored[:, 2:].double().numpy().reshape(len(scored), -1, COLUMNS)
-    images, places = np.nonzero((rows[..., 4] > 0) & np.all(rows[..., 2:4] > rows[..., :2], axis=2))
-    kept = rows[images, places]
-    if overlap < 1:
-        # An image and a class of their own number, so that only boxes of one image meet.
-        labels = images * (int(kept[:, 5].max(initial=0)) + 1) + kept[:, 5].astype(np.int64)
-        left = suppressed(Gathered(kept[:, :4], kept[:, 4], labels), overlap)
-        images, kept = images[left], kept[left]
-    return FoundBoxes(images, kept[:, :4], kept[:, 5].astype(np.int64), kept[:, 4])
-
-
-def true_boxes(targets: Tensor) -> TrueBoxes:
-    """The objects in targets (N, M, 6)."""
-    rows = targets.double().numpy()
-    images, places = np.nonzero(rows[..., 4] >= 0)
-    kept = rows[images, places]
-    return TrueBoxes(images, kept[:, :4], kept[:, 4].astype(np.int64), kept[:, 5].astype(np.uint8))

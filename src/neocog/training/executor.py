@@ -8,13 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from neocog.torch_private import has_amx_tiles, mark_dynamic, read_scaler, restore_scaler, step_unless
-from neocog.training.depthwise_gradient import DepthwiseGradients
-from neocog.training.native import WinogradConvolutions, load_kernels
+from neocog.training.convolutions import (
+    DepthwiseGradients,
+    PackedGradients,
+    WinogradConvolutions,
+    load_kernels,
+)
 from neocog.training.optim import start_momenta
-from neocog.training.packed_gradient import PackedGradients
 from neocog.zoo import WithAuxiliary
 
-__all__ = ["Arithmetic", "Outputs", "Precision", "StepExecutor", "lay_out_like", "lower_precision"]
+__all__ = [
+    "Arithmetic", "Outputs", "Precision", "StepExecutor", "lay_out_channels_last", "lay_out_like", "lower_precision",
+    "to_channels_last",
+]  # fmt: skip
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Outputs = Tensor | WithAuxiliary

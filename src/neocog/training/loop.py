@@ -3,19 +3,15 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from neocog.errors import DivergenceError
 from neocog.loading import Loader
 from neocog.progress import Bar, note
-from neocog.rng import derive_seed
 from neocog.tasks import Task
 from neocog.training.clock import Clock
-from neocog.training.config import TrainConfig
 from neocog.training.distributed import (
     SINGLE_PROCESS,
     World,
@@ -25,144 +21,23 @@ from neocog.training.distributed import (
     broadcast_json,
     combine_statistics,
     sum_everywhere,
-    unsynchronised,
 )
-from neocog.training.divergence import divergence
 from neocog.training.executor import StepExecutor
+from neocog.training.history import finish_epoch
 from neocog.training.interrupt import Interrupt, Interrupted
+from neocog.training.loop_state import Checkpointer, FitSettings, Loop
+from neocog.training.meter import Meter
 from neocog.training.monitoring import NO_MONITOR, Monitor, null_log
-from neocog.training.optim import OptimizerConfig, ScheduleConfig, learning_rate, set_rate
+from neocog.training.optim import set_rate
 from neocog.training.precise_bn import batch_norms, precise_bn
-from neocog.training.progressive import mean_work, reduce_images, size_at, work_at
-from neocog.training.replans import planned_step, read_replans
+from neocog.training.replans import read_replans
 from neocog.training.speed import PLAIN
 from neocog.training.state import State, Training
-from neocog.training.step import (
-    Batch,
-    DeviceFlag,
-    NotFiniteError,
-    StepLoss,
-    TrainingStep,
-    freeze_backbone,
-    freeze_batch_norms,
-    split_batch,
-)
+from neocog.training.step import Batch, DeviceFlag, NotFiniteError, TrainingStep, freeze_backbone, freeze_batch_norms
 
 __all__ = ["Checkpointer", "FitSettings", "fit"]
 
-METER_STEPS = 16  # steps whose logits are scored at once, and whose losses on a GPU are read at once
-
 TOLD = 0.1  # share of its steps by which a run changes before it says so; all changes are logged
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FitSettings:
-    """The settings of a run that the loop follows."""
-
-    train: TrainConfig
-    optimizer: OptimizerConfig
-    schedule: ScheduleConfig
-
-
-class Checkpointer(Protocol):
-    """Keeps a run's state safe: it decides when to write, and writes."""
-
-    def due(self, step: int) -> bool:
-        """Whether a checkpoint is due after this many steps."""
-        ...
-
-    def save(self, training: Training) -> None: ...
-    def start_done(self, training: Training) -> None:
-        """The network has been validated before the first step, and is the best so far."""
-        ...
-
-    def epoch_done(self, training: Training, *, best: bool) -> None: ...
-    def close(self) -> None:
-        """Wait until all is written."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Loop:
-    """All that the loop works with."""
-
-    training: Training
-    loader: Loader
-    settings: FitSettings
-    task: Task
-    step: TrainingStep
-    checkpointer: Checkpointer
-    interrupt: Interrupt
-    monitor: Monitor
-    world: World
-    clock: Clock | None = None
-
-    @property
-    def epoch_steps(self) -> int:
-        return self.loader.num_steps
-
-    @property
-    def planned(self) -> int:
-        """The number of steps that the run was planned with."""
-        return self.loader.num_steps * self.settings.train.epochs
-
-    @property
-    def num_steps(self) -> int:
-        """The number of steps in all, as it is known now."""
-        return self.training.state.num_steps(self.planned)
-
-    @property
-    def num_epochs(self) -> int:
-        return self.training.state.num_epochs(self.settings.train.epochs, self.epoch_steps)
-
-    def end(self, epoch: int) -> int:
-        """The number of steps at the end of this epoch; the last epoch may be partial."""
-        return min((epoch + 1) * self.epoch_steps, self.num_steps)
-
-    def seed(self, step: int) -> int:
-        """Of dropout in this step."""
-        rank = [self.world.rank] if self.world.rank else []
-        return derive_seed(self.settings.train.seed, "dropout", *rank) + step
-
-    def planned_step(self, step: int) -> float:
-        """The step of the plan at the same position in the run."""
-        return planned_step(step, self.planned, self.training.state.replans)
-
-    def batch(self, epoch: int, step: int) -> Batch:
-        """The batch of this step of an epoch, its images as small as they are trained now."""
-        images, labels = self.loader.batch(epoch, step)
-        if self.settings.train.progressive:
-            position = self.planned_step(epoch * self.epoch_steps + step) / self.planned
-            height, width = images.shape[2:]
-            images = reduce_images(images, size_at((height, width), self.settings.train.progressive, position))
-        return images, labels
-
-    def work(self, step: int) -> tuple[float, float]:
-        """The work of a step, as a share of one on whole images, and its mean from this step to the end."""
-        if not self.settings.train.progressive:
-            return 1.0, 1.0
-        _, height, width = self.loader.preprocess.shape
-        position = self.planned_step(step) / self.planned
-        where = ((height, width), self.settings.train.progressive, position)
-        return work_at(*where), mean_work(*where)
-
-    def rate(self, step: int) -> float:
-        """The learning rate of this step."""
-        settings, at = self.settings, self.planned_step(step)
-        return learning_rate(settings.schedule, settings.optimizer.lr, at, self.planned, self.epoch_steps)
-
-    def explain(self, loss: float, images: Tensor, step: int, model: nn.Module | None = None) -> DivergenceError:
-        """The error for a loss that was not finite after this many steps; each process looks on its own."""
-        with unsynchronised():
-            epoch = len(self.training.state.history)
-            rate = self.rate(min(step, self.end(epoch) - 1))
-            return divergence(model or self.training.model, images, loss, step=step, epoch=epoch, rate=rate)
-
-    def explain_later(self, step: int, part: int, loss: float) -> DivergenceError:
-        """The same for a loss that was read some steps later: the weights are still those of that step."""
-        batch = self.batch(*divmod(step, self.epoch_steps))
-        images = list(split_batch(batch, self.settings.train.accumulate))[part][0]
-        return self.explain(loss, images, step)
 
 
 def fit(
@@ -376,93 +251,5 @@ def gather_sums(state: State, world: World, *, everywhere: bool = False) -> None
         state.loss_sum, state.progress_sum, state.num_seen = loss_sum, progress, round(seen)
 
 
-def finish_epoch(state: State, metrics: dict[str, float], task: Task, config: TrainConfig, rate: float) -> bool:
-    """Add the epoch's row to the history; returns whether it is the best so far."""
-    row: dict[str, float] = {
-        "epoch": len(state.history) + 1,
-        "lr": rate,
-        "train_loss": state.loss_sum / state.num_seen,
-        f"train_{task.progress_metric}": state.progress_sum / state.num_seen,
-        **{f"val_{name}": value for name, value in metrics.items()},
-        "seconds": state.seconds,
-        "samples_per_second": state.num_seen / state.seconds,
-    }
-    figure = score(row, task, config)
-    before = [*state.history, *([{"epoch": 0, **state.start}] if state.start else [])]
-    best = max((score(old, task, config) for old in before), default=-math.inf)
-    if state.reference is None or figure > state.reference + config.min_delta:
-        state.reference, state.stale = figure, 0
-    else:
-        state.stale += 1
-    state.stopped_early = bool(config.patience) and state.stale >= config.patience
-    state.history.append(row)
-    state.start_epoch()
-    if figure > best:
-        state.best_epoch = len(state.history) - 1
-        return True
-    return False
-
-
-def score(row: dict[str, float], task: Task, config: TrainConfig) -> float:
-    """The figure by which epochs are compared: higher is better."""
-    if config.monitor == "last":
-        return row["epoch"]
-    if config.monitor == "loss":
-        return -row["val_loss"]
-    value = row[f"val_{task.criterion.metric}"]
-    return value if task.criterion.mode == "max" else -value
-
-
 def device_of(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
-
-
-class Meter:
-    """The running loss, progress metric and speed of an epoch, at a few microseconds per step.
-
-    The sums live in the state, so that they survive a kill; losses and logits wait until several steps can be read and
-    scored at once. `explain` gives the error for a loss that was not finite, by its step, its part of it and its value.
-    """
-
-    def __init__(self, state: State, task: Task, explain: Callable[[int, int, float], DivergenceError]) -> None:
-        self.state, self.task, self.explain = state, task, explain
-        self.waiting: list[tuple[int, StepLoss, Tensor, Tensor]] = []
-        self.since = time.perf_counter()
-
-    def add(self, step: int, loss: StepLoss, logits: Tensor, targets: Tensor) -> None:
-        self.waiting.append((step, loss, logits, targets))
-        if len(self.waiting) == (1 if self.task.dense else METER_STEPS):
-            self.flush()
-
-    def flush(self) -> None:
-        """Read and score what waits, and bring the sums up to date. Raises DivergenceError."""
-        if self.waiting:
-            steps, losses, logits, targets = zip(*self.waiting, strict=True)
-            self.waiting.clear()
-            for step, loss, values, batch in zip(steps, losses, read_losses(losses), targets, strict=True):
-                wrong = next((part for part, value in enumerate(values) if not math.isfinite(value)), None)
-                if wrong is not None:
-                    raise self.explain(step, wrong, values[wrong])
-                self.state.loss_sum += loss.mean(values) * len(batch)
-                self.state.num_seen += len(batch)
-            self.state.progress_sum += self.task.progress_sum(torch.cat(logits), torch.cat(targets))
-        now = time.perf_counter()
-        self.state.seconds += now - self.since
-        self.since = now
-
-    def text(self) -> str:
-        """The text of the bar: loss, progress metric, samples per second."""
-        self.flush()
-        s, task = self.state, self.task
-        progress = format(s.progress_sum / s.num_seen, ".2%" if task.progress_percent else ".4f")
-        return (
-            f"loss {s.loss_sum / s.num_seen:.4f}  {task.progress_metric} {progress}  "
-            f"{s.num_seen / max(s.seconds, 1e-9):,.0f}/s"
-        )
-
-
-def read_losses(losses: tuple[StepLoss, ...]) -> list[list[float]]:
-    """The values of each step's parts, those on the device in one transfer."""
-    tensors = [part for loss in losses for part in loss.parts if isinstance(part, Tensor)]
-    read = iter(torch.stack(tensors).tolist() if tensors else [])
-    return [[next(read) if isinstance(part, Tensor) else part for part in loss.parts] for loss in losses]

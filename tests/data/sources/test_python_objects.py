@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
@@ -503,6 +503,7 @@ values = st.one_of(
         max_leaves=8,
     )
 )
+@example((["a", "b"], [1e300, 0.0]))
 def test_anything_is_a_source_or_a_data_error(data):
     try:
         source = as_source(data)

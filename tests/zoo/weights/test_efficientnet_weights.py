@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from neocog.errors import CheckpointError
 from neocog.zoo.networks.efficientnet import efficientnet
 from neocog.zoo.weights.key_map import translate
-from neocog.zoo.weights.key_maps import timm_efficientnet, torchvision_efficientnet
+from neocog.zoo.weights.mobile_maps import timm_efficientnet, torchvision_efficientnet
 
 # name: channels of the stem, of each stage, and of the last convolution; blocks of each stage
 PUBLISHED = {

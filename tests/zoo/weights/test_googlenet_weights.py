@@ -4,8 +4,8 @@ import torch.nn.functional as F
 
 from neocog.errors import CheckpointError
 from neocog.zoo.networks.googlenet import GoogLeNet
+from neocog.zoo.weights.inception_maps import torchvision_googlenet
 from neocog.zoo.weights.key_map import translate
-from neocog.zoo.weights.key_maps import torchvision_googlenet
 
 # The paper's table 1: input, 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj.
 TABLE_1 = """

@@ -4,8 +4,8 @@ import torch.nn.functional as F
 
 from neocog.errors import CheckpointError
 from neocog.zoo.networks.inception_v3 import InceptionV3
+from neocog.zoo.weights.inception_maps import timm_inception_v3, torchvision_inception_v3
 from neocog.zoo.weights.key_map import translate
-from neocog.zoo.weights.key_maps import timm_inception_v3, torchvision_inception_v3
 
 # The published file's convolutions: name, output and input channels, kernel. {c} and {p} differ from block to block.
 STEM = "1a_3x3 32 3 3x3, 2a_3x3 32 32 3x3, 2b_3x3 64 32 3x3, 3b_1x1 80 64 1x1, 4a_3x3 192 80 3x3"

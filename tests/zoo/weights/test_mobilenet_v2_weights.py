@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from neocog.errors import CheckpointError
 from neocog.zoo.networks.mobilenet_v2 import MobileNetV2
 from neocog.zoo.weights.key_map import translate
-from neocog.zoo.weights.key_maps import timm_mobilenet_v2, torchvision_mobilenet_v2
+from neocog.zoo.weights.mobile_maps import timm_mobilenet_v2, torchvision_mobilenet_v2
 
 # The paper's table 2: expansion, channels, blocks, stride.
 TABLE = (

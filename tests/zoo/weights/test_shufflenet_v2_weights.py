@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from neocog.errors import CheckpointError
 from neocog.zoo.networks.shufflenet_v2 import shufflenet_v2
 from neocog.zoo.weights.key_map import translate
-from neocog.zoo.weights.key_maps import torchvision_shufflenet_v2
+from neocog.zoo.weights.mobile_maps import torchvision_shufflenet_v2
 
 # Channels behind the stem, each stage and the last convolution, as torchvision gives them to its builder.
 WIDTHS = {

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from neocog.torch_private import has_mkldnn_bf16
+from neocog.training.convolutions import has_enough_channels, lacks_kernels
 from neocog.training.executor import Precision
-from neocog.training.native import has_enough_channels, lacks_kernels
 
-__all__ = ["PLAIN", "Candidate", "candidates"]
+__all__ = ["PLAIN", "Candidate", "candidates", "device_candidates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +42,29 @@ PLAIN = Candidate()
 
 
 def candidates(model: nn.Module, images: Tensor) -> tuple[list[Candidate], dict[str, str]]:
-    """The eager candidates, plain first, then by expected speed; and those that need no trial, with the reason.
+    """The eager candidates, plain first, then by expected speed; and those that need no trial, with the reason."""
+    native = has_wide_filters(model)
+    return device_candidates(images.device, channels_last=takes_channels_last(model, images), native=native)
+
+
+def device_candidates(
+    device: torch.device, *, channels_last: bool = True, native: bool = True
+) -> tuple[list[Candidate], dict[str, str]]:
+    """The candidates of this device for networks with filters for images (`channels_last`), and wide ones (`native`).
 
     fp16 is for CUDA: elsewhere it is no faster than bf16, and overflows.
     """
-    halves: list[Precision] = ["bf16", "fp16"] if images.device.type == "cuda" else ["bf16"]
-    layouts = [True, False] if takes_channels_last(model, images) else [False]
-    reason = lacks_bf16(images.device)
+    halves: list[Precision] = ["bf16", "fp16"] if device.type == "cuda" else ["bf16"]
+    layouts = [True, False] if channels_last else [False]
+    reason = lacks_bf16(device)
     found = [PLAIN, *(Candidate(half, layout) for half in halves for layout in layouts)]
-    native = Candidate("bf16", channels_last=True, native=True)
-    if True in layouts and images.device.type == "cpu" and has_wide_filters(model):
-        found.insert(1, native)
-    found += [Candidate("fp32", channels_last=True)] if True in layouts else []
+    own = Candidate("bf16", channels_last=True, native=True)
+    if channels_last and native and device.type == "cpu":
+        found.insert(1, own)
+    found += [Candidate("fp32", channels_last=True)] if channels_last else []
     dropped = {way.name: reason for way in found if reason and way.precision == "bf16"}
-    if native in found and native.name not in dropped and (missing := lacks_kernels()):
-        dropped[native.name] = missing
+    if own in found and own.name not in dropped and (missing := lacks_kernels()):
+        dropped[own.name] = missing
     return [way for way in found if way.name not in dropped], dropped
 
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from neocog.errors import NeocogError
 from neocog.rng import derive_seed
+from neocog.training.convolutions import build_seconds, load_kernels
 from neocog.training.executor import StepExecutor
-from neocog.training.native import build_seconds, load_kernels
 from neocog.training.speed.candidates import PLAIN, Candidate
 from neocog.training.speed.measurements import Measurements
 from neocog.training.speed.selftest import SelfTest

@@ -1,4 +1,4 @@
-"""Does this device compute this network's convolutions and products correctly, in this precision and memory format?"""
+"""Does this device compute this network correctly, in this precision and memory format? Norms: see `norm_test`."""
 
 import copy
 import math
@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from neocog.rng import derive_seed
 from neocog.training.executor import Precision, lower_precision
 from neocog.training.speed.candidates import Candidate
+from neocog.training.speed.norm_test import find_norm_fault
 
 __all__ = ["Case", "SelfTest", "collect_cases", "select_cases"]
 
@@ -148,7 +149,8 @@ class SelfTest:
     """
 
     def __init__(self, model: nn.Module, images: Tensor) -> None:
-        self.cases = select_cases(collect_cases(model, images[:SAMPLES]))
+        self.model, self.images = model, images[:SAMPLES]
+        self.cases = select_cases(collect_cases(model, self.images))
         self.device = images.device
 
     @cached_property
@@ -161,7 +163,7 @@ class SelfTest:
         return sum(3 * case.num_macs * min(1.0, PART / min(case.weight[:2])) for case in self.cases) / RATE
 
     def fault(self, candidate: Candidate) -> str | None:
-        """A wrong result of this candidate, with layer, error and tolerance; None if all are correct.
+        """A wrong result of this candidate, with layer, error and tolerance; None if all, norms too, are correct.
 
         error = |result - truth| / |truth|    in the Euclidean norm
         """
@@ -172,7 +174,7 @@ class SelfTest:
                 if not error <= limit:  # also NaN
                     where = f"{case.layer} ({case.operation})"
                     return f"the {what.replace('_', ' ')} of {where} is off by {error:.1e}, more than {limit:.0e}"
-        return None
+        return None if candidate.compiled else find_norm_fault(self.model, self.images, candidate)
 
     def compute(self, case: Case, candidate: Candidate) -> Results:
         """The candidate's results, for the channels whose truth is known."""

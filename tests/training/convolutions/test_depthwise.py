@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from neocog.training import depthwise_gradient
+from neocog.training.convolutions import mode
 from neocog.training.executor import lower_precision
 
 CPU = torch.device("cpu")
@@ -11,13 +11,13 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def types(monkeypatch):
     """The types in which gradients are computed here, and which: 0, of inputs; 1, of filters."""
-    found, real = [], depthwise_gradient.gradients
+    found, real = [], mode.torch_gradients
 
-    def noting(upstream, inputs, weight, settings, which):
-        found.append((which, weight.dtype))
-        return real(upstream, inputs, weight, settings, which)
+    def noting(upstream, inputs, weight, settings, wanted):
+        found.append((wanted.index(True), weight.dtype))
+        return real(upstream, inputs, weight, settings, wanted)
 
-    monkeypatch.setattr(depthwise_gradient, "gradients", noting)
+    monkeypatch.setattr(mode, "torch_gradients", noting)
     return found
 
 

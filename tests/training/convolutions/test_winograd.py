@@ -10,8 +10,18 @@ from torch.nn import functional as F
 
 from neocog.errors import ConfigError
 from neocog.tasks import Classification
+from neocog.training.convolutions import (
+    DepthwiseGradients,
+    PackedGradients,
+    WinogradConvolutions,
+    build_seconds,
+    has_enough_channels,
+    lacks_kernels,
+    library,
+    load_kernels,
+    winograd,
+)
 from neocog.training.executor import StepExecutor, lower_precision
-from neocog.training.native import build_seconds, has_enough_channels, lacks_kernels, library, load_kernels, winograd
 from neocog.training.speed import PLAIN, Candidate, SpeedConfig, choose_speed
 from neocog.training.speed.candidates import candidates
 
@@ -183,9 +193,11 @@ def test_training_is_as_in_bf16_but_for_rounding_and_the_same_each_time():
 
 @usable
 def test_candidate_is_checked_and_a_wrong_result_is_named(monkeypatch):
+    load_kernels()  # compiled: no part of the trial
     images = drawn(4, 3, 10, 10)
     assert NATIVE in candidates(network(), images)[0]
-    choose = {"loss": TASK.loss, "optimizer": lambda model: torch.optim.SGD(model.parameters(), 0.1), "steps": 100_000}
+    optimizer = lambda model: torch.optim.SGD(model.parameters(), 0.1)  # noqa: E731
+    choose = {"loss": TASK.loss, "optimizer": optimizer, "steps": 10**7, "several_sizes": True}  # so never compiled
     decision = choose_speed(network(), images, torch.arange(4) % 2, **choose, config=SpeedConfig(budget=1e-3))
     assert NATIVE.name in decision.timings
     real = library.Kernels.run
@@ -286,3 +298,21 @@ def test_a_failing_compiler_is_quoted(outcome, message, fresh, monkeypatch):
     with pytest.raises(ConfigError, match=message):
         load_kernels()
     assert list(fresh.iterdir()) == []
+
+
+@usable
+def test_each_convolution_goes_to_the_innermost_mode_that_takes_it(monkeypatch):
+    calls = count_calls(monkeypatch)
+    taken = []
+    for mode in (DepthwiseGradients, PackedGradients):
+        real = mode.weight_gradient
+        monkeypatch.setattr(
+            mode, "weight_gradient", lambda self, *args, real=real: taken.append(type(self)) or real(self, *args)
+        )
+    layers = [nn.Conv2d(32, 32, 3, padding=1), nn.Conv2d(32, 32, 5, padding=2, groups=32), nn.Conv2d(32, 8, 1)]
+    maps = drawn(2, 32, 9, 9).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16), DepthwiseGradients(), PackedGradients(), WinogradConvolutions():
+        maps = nn.Sequential(*layers)(maps)
+    maps.float().sum().backward()
+    assert taken == [PackedGradients, DepthwiseGradients]
+    assert calls == ["panels", "convolve", "filter_gradient"]
