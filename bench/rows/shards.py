@@ -4,7 +4,7 @@ The data set has 10^6 tiny samples in tars of 10,000, so that bookkeeping counts
 Face's datasets, with the same samples as an Arrow file that is mapped into memory: it too reads any sample by its
 number. webdataset reads shards from their start only, so it does not take part.
 Neocog checks the SHA-256 of its index before the first read, and the header of every tar member in each read; Hugging
-Face's datasets checks nothing. The time of the first read is no part of opening, and is noted beside it.
+Face's datasets checks nothing. The time of the first read is not counted as opening; it is noted beside it.
 Memory is the resident memory of a new process that opens the data set and reads 20,000 samples; with Neocog also of
 one for 10^4 samples.
 Targets: the data set of 10^6 opens in less than a second, and its process needs at most 5% more memory than that of

@@ -177,6 +177,8 @@ class ShardSource:
             return [], []
         members = find_plain_members(content, starts, stops, names, layout)
         rows: list[int] = members.rows.tolist()
+        if not rows:
+            return [], []
         if len(rows) < len(keys):
             keys, labels = [keys[row] for row in rows], [labels[row] for row in rows]
         extension, targets = find_payload(layout, where), list[Target](labels)

@@ -89,7 +89,8 @@ def shift_bytes(images: Tensor, moves: NDArray[np.int64], margin: int) -> Tensor
 def inside_masks(height: int, width: int, margin: int) -> Tensor:
     """For each shift, by rows, then by columns, 255 where the old image is and 0 outside; ((2 margin + 1)^2, H, W)."""
     moves = torch.arange(-margin, margin + 1)[:, None]
-    rows, columns = ((0 <= (places := torch.arange(side) + moves)) & (places < side) for side in (height, width))
+    down, across = torch.arange(height) + moves, torch.arange(width) + moves
+    rows, columns = (down >= 0) & (down < height), (across >= 0) & (across < width)
     inside = rows[:, None, :, None] & columns[None, :, None, :]
     return inside.flatten(0, 1).to(torch.uint8) * 255
 
