@@ -4,7 +4,6 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from neocog.offline.formats import Form, form_of
 from neocog.offline.job import Identity, Job, Paths
 from neocog.offline.meter import Meter
 from neocog.offline.record import OfflineResult, finish, recorded
-from neocog.offline.score import Row, Scorer
+from neocog.offline.score import Scorer
 
 __all__ = ["OfflineResult", "predict_files"]
 
@@ -119,25 +118,16 @@ def check_call(files: Sequence[str], listed: object, top: int, block: int | None
 def work(job: Job, scorer: Scorer, form: Form, claims: Claims, place: Place) -> int:
     """Compute blocks until all are done, or for a rank but the first, until its own are. Returns the files computed."""
     computed = 0
-
-    def finish_block(block: int, rows: list[Row], writing: Future[None]) -> int:
-        writing.result()
-        claims.release(block)
-        meter.wrote(rows)
-        return len(rows)
-
     try:
-        with Meter(job) as meter, ThreadPoolExecutor(1, "write") as writer:
+        with Meter(job) as meter:
             while True:
                 blocks = ((block, job.paths(block)) for block in claims.take())
-                writing: tuple[int, list[Row], Future[None]] | None = None
                 with closing(scorer.score(blocks, meter.seen)) as scored:
-                    for block, rows in scored:  # the disk is waited for while the next block is computed
-                        if writing:
-                            computed += finish_block(*writing)
-                        writing = block, rows, writer.submit(job.write, block, form, rows)
-                if writing:
-                    computed += finish_block(*writing)
+                    for block, rows in scored:
+                        job.write(block, form, rows)
+                        claims.release(block)
+                        computed += len(rows)
+                        meter.wrote(rows)
                 if place.rank or len(job.done()) == len(job):
                     return computed
                 meter.wait(POLL)

@@ -27,7 +27,7 @@ from neocog.offline.columns import Extra, Kind, ListOf, columns_of
 from neocog.offline.threads import SMALL, count_products, one_thread
 from neocog.tasks import DenseTask, Prediction
 
-__all__ = ["Row", "Scorer"]
+__all__ = ["Scorer"]
 
 Row = dict[str, Any]
 VALUES = 2**22  # of a batch: 28 images of 224x224. More are not faster on a CPU, and take hundreds of megabytes.
