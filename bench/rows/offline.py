@@ -7,8 +7,8 @@ Predictor.predict    256 files at a time; the results are gathered and written t
 DataLoader           a plain PyTorch loop: a worker for each core, Pillow, the network in eager float32, softmax; the
                      results are gathered and written to Parquet at the end
 
-The network is a LeNet-5 with random weights, so that files, decoding and rows count rather than the network. All sides
-must give the same classes.
+The network is a LeNet-5 with random weights, so that files, decoding and rows count rather than the network: Neocog
+computes such a small one in one thread, beside those that decode. All sides must give the same classes.
 Memory is the peak of a process with its workers (proportional set size) over 4,000 files, beside that over 1,000: it
 should not grow with the number of files.
 Targets: at least 1.0 times the images/s of both; at most 5% more memory for four times as many files.

@@ -21,7 +21,7 @@ def forked(scored, every):
 
 @pytest.fixture(scope="module")
 def outcome(scored):
-    return forked(scored, 23)
+    return forked(scored, 19)
 
 
 def test_killed_run_ends_with_the_same_file_when_given_again(outcome):

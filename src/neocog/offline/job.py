@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import RunError
-from neocog.files import storage_errors, whole_file, whole_folder, write_whole
+from neocog.files import storage_errors, whole_folder, write_whole
 from neocog.files.whole import sync_folder
 from neocog.offline.formats import Form
 
@@ -175,11 +175,14 @@ class Job:
         part = self.part(block)
         temporary = part.with_name(f"{uuid.uuid4().hex}.part")  # two ranks of two launches never meet in one
         try:
-            with whole_file(temporary) as file:
-                form.write_part(file, rows)
-            figures = BlockFigures(len(rows), len(failed), temporary.stat().st_size, failed[:FIRST])
-            write_whole(temporary.with_suffix(".json"), json.dumps(asdict(figures)))
             with storage_errors(part):
+                with temporary.open("wb") as file:
+                    form.write_part(file, rows)
+                    synced(file)
+                figures = BlockFigures(len(rows), len(failed), temporary.stat().st_size, failed[:FIRST])
+                with temporary.with_suffix(".json").open("wb") as file:
+                    file.write(json.dumps(asdict(figures)).encode())
+                    synced(file)
                 temporary.with_suffix(".json").replace(part.with_suffix(".json"))
                 temporary.replace(part)
                 sync_folder(part.parent)

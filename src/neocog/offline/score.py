@@ -8,6 +8,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import replace
 from itertools import groupby, islice
@@ -23,6 +24,7 @@ from neocog.errors import DataError
 from neocog.modalities.table import MODALITIES
 from neocog.modalities.views import Views
 from neocog.offline.columns import Extra, Kind, ListOf, columns_of
+from neocog.offline.threads import SMALL, count_products, one_thread
 from neocog.tasks import DenseTask, Prediction
 
 __all__ = ["Scorer"]
@@ -41,6 +43,8 @@ class Scorer:
         size = max(1, math.prod(predictor.preprocess.shape))
         self.batch = max(1, min(BATCH, VALUES // size))
         self.ahead = max(CHUNK * (threads + 1), 2 * self.batch)
+        self.small: bool | None = None
+        """Whether the network is computed by one thread, once the first input is there."""
 
     @property
     def columns(self) -> dict[str, Kind]:
@@ -124,7 +128,10 @@ class Scorer:
         if not images:
             return []
         predictor, task = self.predictor, self.predictor.task
-        logits = predictor.logits(torch.stack(images), predictor.tta)
+        if self.small is None:
+            self.small = self.is_small(images[0])
+        with one_thread() if self.small else nullcontext():
+            logits = predictor.logits(torch.stack(images), predictor.tta)
         tables = {"probabilities": task.decode(logits) if "probabilities" in self.extras else None, "logits": logits}
         added: list[dict[str, Any]] = [{} for _ in names]
         for name in ("probabilities", "logits"):
@@ -138,6 +145,13 @@ class Scorer:
             return lambda pages: self.row(replace(prediction, pages=pages), cells)
 
         return [row_of(*pair) for pair in zip(predictions, added, strict=True)]
+
+    def is_small(self, image: Tensor) -> bool:
+        """Whether a network in eager PyTorch has too few operations to be worth more threads than one."""
+        model = self.predictor.model if self.predictor.backend_name == "eager" else None
+        if model is None or torch.get_num_threads() == 1 or image.device != next(model.parameters(), image).device:
+            return False
+        return count_products(model, self.predictor.preprocess.normalise(image[None])) < SMALL
 
     def dense_rows(self, inputs: Iterable[tuple[str, Views | Failure, int]]) -> Iterator[Row]:
         """The rows of one block, for outputs that have places."""

@@ -11,7 +11,7 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,8 @@ from neocog.modalities.image.decode import decode_image
 
 __all__ = [
     "EXTENSIONS", "KINDS", "MAX_TEXT", "encode_array", "encode_target", "find_modality", "find_payload",
-    "missing_label_error", "parse_label", "read_array", "read_label", "read_payload", "read_target", "read_text",
+    "missing_label_error", "parse_label", "read_array", "read_label", "read_payload", "read_payloads", "read_target",
+    "read_text",
 ]  # fmt: skip
 
 IMAGES = tuple(sorted(suffix[1:] for suffix in SUFFIXES["image"] if suffix != ".npy"))
@@ -66,6 +67,27 @@ def read_payload(extension: str, content: bytes, where: str) -> Payload:
         array = read_array(content, where)
         return array[None] if array.ndim == 1 else array
     return read_text(content, where) if extension == "txt" else content
+
+
+def read_payloads(extension: str, contents: Sequence[bytes], where: str) -> list[Payload]:
+    """As `read_payload` for each of these; the arrays of a batch mostly have one header, which is read once."""
+    if extension == "txt":
+        try:
+            return [str(content, "utf-8") for content in contents]
+        except UnicodeDecodeError:
+            return [read_text(content, where) for content in contents]
+    if extension != "npy" or not contents:
+        return list(contents)
+    first, size = read_payload("npy", contents[0], where), len(contents[0])
+    assert isinstance(first, np.ndarray)
+    header, values = contents[0][: size - first.nbytes], np.lib.format.dtype_to_descr(first.dtype)
+    plain = first.nbytes and str(values).encode() in header and b"False" in header  # in C's order, native bytes
+    return [
+        np.frombuffer(content, first.dtype, offset=len(header)).reshape(first.shape)
+        if plain and len(content) == size and content.startswith(header)
+        else read_payload("npy", content, where)
+        for content in contents
+    ]
 
 
 def read_text(content: bytes, where: str) -> str:

@@ -143,7 +143,11 @@ def array_name(kind: str) -> str:
 
 
 class Index:
-    """An index in a folder. Opening checks it as a whole; after that, each call reads only its own rows."""
+    """An index in a folder, whose calls read only their own rows.
+
+    Opening checks the header, and the size and type of each array; the SHA-256 of an array is checked once, before its
+    first use, because it takes longer the more records there are.
+    """
 
     def __init__(self, folder: Path) -> None:
         path, store = folder / INDEX, LocalStore(folder)
@@ -151,29 +155,53 @@ class Index:
             raise DataError(f"{path} is larger than any index: {MAX_HEADER:,} bytes.", fix=AGAIN)
         self.folder, self.store = folder, store
         self.header = read_header(store.read(INDEX, 0, MAX_HEADER), str(path))
-        self.places = {kind: self.check_array(kind) for kind in ARRAYS}
+        self.count = len(self.header)
+        self.unchecked = set(ARRAYS)
+        self.places = {kind: self.check_shape(kind) for kind in ARRAYS}
 
     def __len__(self) -> int:
-        return len(self.header)
+        return self.count
 
-    def check_array(self, kind: str) -> int:
-        """Where the values of an array begin in its file. Raises DataError unless it is the one that was written."""
+    def check_shape(self, kind: str) -> int:
+        """Where the values of an array begin in its file. Raises DataError unless its size and type are right."""
+        path = self.folder / array_name(kind)
+        try:
+            array = self.map_array(kind)
+        except DataError:
+            self.check_hash(kind)  # names what is damaged
+            raise
+        expected, dtype = {"starts": (self.count + 1,), "keys": array.shape[:1]}.get(kind, (self.count,)), ARRAYS[kind]
+        if kind == "targets" and self.header.task in ROWS:
+            expected, dtype = (self.count, len(self.header.classes)), NUMBERS
+            if self.header.task == "multi-label" and array.dtype == bool:
+                dtype = np.dtype(bool)
+        size = array.offset + array.nbytes
+        if (
+            (array.shape, array.dtype) != (expected, dtype)
+            or not array.flags.c_contiguous
+            or path.stat().st_size != size
+        ):
+            self.check_hash(kind)
+            received = f"{array.dtype} {array.shape}"
+            raise DataError(f"{path} must hold {dtype} {expected}.", received=received, fix=AGAIN)
+        return int(array.offset)
+
+    def check_hash(self, kind: str) -> None:
+        """Raises DataError unless an array is the one that was written."""
         path = self.folder / array_name(kind)
         if not path.is_file() or file_hash(path) != self.header.arrays.get(kind):
             rule = f"{path} is {'damaged' if path.is_file() else 'missing'}: it is not what {INDEX} describes."
             raise DataError(rule, fix="Fetch it again, or pack the set again.")
-        array, count = self.open_array(kind), len(self)
-        expected, dtype = {"starts": (count + 1,), "keys": array.shape[:1]}.get(kind, (count,)), ARRAYS[kind]
-        if kind == "targets" and self.header.task in ROWS:
-            expected, dtype = (count, len(self.header.classes)), NUMBERS
-            if self.header.task == "multi-label" and array.dtype == bool:
-                dtype = np.dtype(bool)
-        if array.shape != expected or array.dtype != dtype or not array.flags.c_contiguous:
-            received = f"{array.dtype} {array.shape}"
-            raise DataError(f"{path} must hold {dtype} {expected}.", received=received, fix=AGAIN)
-        if kind == "targets" and array.ndim == 1:
-            self.check_labels(array)
-        return int(array.offset)
+
+    def check(self, *kinds: str) -> None:
+        """Check these arrays, unless it was done. Raises DataError for one that is not as it was written."""
+        if self.unchecked.isdisjoint(kinds):
+            return
+        for kind in self.unchecked.intersection(kinds):  # threads that come at once each check: no lock to wait for
+            self.check_hash(kind)
+            if kind == "targets" and (targets := self.map_array(kind)).ndim == 1:
+                self.check_labels(targets)
+            self.unchecked.discard(kind)
 
     def check_labels(self, labels: NDArray[Any], num_shards: int = 0) -> None:
         """Raises DataError for labels without a class, or if there are more shards than the set has."""
@@ -184,6 +212,11 @@ class Index:
             raise DataError(rule, fix=AGAIN)
 
     def open_array(self, kind: str) -> "np.memmap[Any, Any]":
+        """An array, checked; pages of the file are read when they are used."""
+        self.check(kind)
+        return self.map_array(kind)
+
+    def map_array(self, kind: str) -> "np.memmap[Any, Any]":
         path = self.folder / array_name(kind)
         try:
             return np.lib.format.open_memmap(path, mode="r")
@@ -200,20 +233,26 @@ class Index:
 
     def rows(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """The rows of these records; neighbours are read together. (n,) -> (n,) of ROW."""
+        self.check("rows")
         found = np.empty(len(indices), ROW)
         for first, last in find_runs(indices):
             found[first:last] = self.read("rows", int(indices[first]), last - first)
         return found
 
     def keys(self, indices: NDArray[np.int64]) -> list[str]:
+        self.check("starts", "keys")
         found: list[str] = []
         for first, last in find_runs(indices):
             ends: list[int] = self.read("starts", int(indices[first]), last - first + 1).tolist()
             if ends != sorted(ends) or ends[-1] - ends[0] > 2**31:
                 raise DataError(f"{self.folder / array_name('starts')} is damaged: keys end before they begin.")
             text = self.read("keys", ends[0], ends[-1] - ends[0]).tobytes()
-            pieces = (text[a - ends[0] : b - ends[0]] for a, b in itertools.pairwise(ends))
-            found += [piece.decode("utf-8", "surrogateescape") for piece in pieces]
+            places = itertools.pairwise([end - ends[0] for end in ends])
+            if text.isascii():
+                whole = text.decode()
+                found += [whole[a:b] for a, b in places]
+            else:
+                found += [text[a:b].decode("utf-8", "surrogateescape") for a, b in places]
         return found
 
 

@@ -151,7 +151,9 @@ def get_or_make_index(parts: Sequence[str], make: Callable[[Path], object]) -> I
     folder = cache_dir("indexes", digest)
     if (folder / INDEX).is_file():
         with suppress(DataError):  # damaged
-            return Index(folder)
+            index = Index(folder)
+            index.check(*ARRAYS)
+            return index
     shutil.rmtree(folder, ignore_errors=True)
     with whole_folder(folder) as new:
         make(new)
@@ -164,6 +166,7 @@ def verify(folder: Path | str) -> int:
     Raises DataError that names all shards that differ, or if the set brings no hashes.
     """
     source, root = open_shards(folder), Path(folder)
+    source.index.check(*ARRAYS)
     shards = source.header.shards
     if not source.header.packed:
         raise DataError(f"Only a set made by `neocog pack` has hashes to compare. {folder} has none.", fix="Pack it.")

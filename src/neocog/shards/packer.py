@@ -26,8 +26,9 @@ from neocog.shards.contents import encode_target
 from neocog.shards.index import INDEX, Count, Digest, Header, Shard
 from neocog.shards.names import SPLITS, ShardFiles, Split
 from neocog.shards.open import STATE
+from neocog.shards.scan import member_key
 from neocog.shards.store import LocalStore
-from neocog.shards.write import ParquetWriter, TarWriter, encode, hash_columns, hash_record, hash_tar, member_key
+from neocog.shards.write import ParquetWriter, TarWriter, encode, hash_columns, hash_record, hash_tar
 
 __all__ = ["Format", "OnCorrupt", "Packer", "State", "begin_state", "keep_finished"]
 

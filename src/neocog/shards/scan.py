@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from neocog.shards.names import ShardFiles, Split
 from neocog.shards.store import Store
 from neocog.shards.tar import Read, TarRecord, group_members, read_dotted, walk_tar
 
-__all__ = ["ColumnScanner", "ScannedRecord", "TarScanner", "Window", "read_tar_records", "record_key"]
+__all__ = ["ColumnScanner", "ScannedRecord", "TarScanner", "Window", "member_key", "read_tar_records", "record_key"]
 
 
 class ScannedRecord(NamedTuple):
@@ -222,3 +222,13 @@ def record_key(name: str, key: str, *, packed: bool) -> str:
     """A record's key from its name in a tar, or its row; in a set that we packed, the key that it had before."""
     place = name.removesuffix(PurePosixPath(name).suffix)
     return unquote(key, errors="surrogateescape") if packed else f"{place}/{key}"
+
+
+def member_key(key: str) -> str:
+    """A key as it is written in a tar, where the first dot ends it; `unquote` gives it back.
+
+    >>> member_key("cats/a 1.png"), member_key("../x")
+    ('cats/a 1%2Epng', '%2E%2E/x')
+    """
+    outer = key.startswith("/") or key.endswith("/") or "//" in key
+    return quote(key, safe=" _-" if outer else "/ _-", errors="surrogateescape").replace(".", "%2E")

@@ -1,5 +1,6 @@
 """Shards as a source: any record by its index, with one read of just its bytes."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -8,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import LeftOut, Modality, Record, Task
+from neocog.dataset.record import LeftOut, Modality, Record, Target, Task
 from neocog.errors import DataError
 from neocog.modalities.signal.channel_names import said_of_channels
 from neocog.shards.columns import Columns
-from neocog.shards.contents import find_payload, read_payload, read_target
+from neocog.shards.contents import find_payload, read_payload, read_payloads, read_target
 from neocog.shards.index import Index
+from neocog.shards.plain import FEWEST, Places, find_plain_members, names_in_tar
 from neocog.shards.scan import record_key
 from neocog.shards.store import Store
 from neocog.shards.tar import group_members, read_dotted, walk_tar
@@ -25,6 +27,7 @@ GAP = 2**16  # bytes between two records that are read instead of skipped
 MOST = 2**24  # bytes of records that are read at once
 CHANGED = "The shard has been changed. Index or pack it again."
 MAX_BLOCK = 4096  # records
+NUMBERED = ("classification", "next move")  # tasks whose targets are the labels in the index
 
 
 class Splits(Mapping[str, NDArray[np.int64]]):
@@ -60,6 +63,7 @@ class ShardSource:
         self.ranges = self.header.ranges
         self.channel_names = self.header.channels  # of signals whose channels had names when they were packed
         self.places: list[int] | None = None
+        self.layout: tuple[str, ...] = ()  # the members of the record that was read last
         if self.channel_names:
             self.notices = (said_of_channels(self.channel_names), *self.notices)
         self.splits: Mapping[str, NDArray[np.int64]] = Splits(self.ranges)
@@ -71,7 +75,7 @@ class ShardSource:
                 raise DataError(rule, fix="Fetch it again, or pack the set again.")
 
     def __len__(self) -> int:
-        return len(self.header)
+        return len(self.index)
 
     @property
     def targets(self) -> NDArray[Any]:
@@ -121,8 +125,11 @@ class ShardSource:
             raise IndexError(f"a record's index is below {len(self):,}")
         rows, keys = self.index.rows(indices), self.index.keys(indices)
         self.index.check_labels(rows["label"], int(rows["shard"].max(initial=0)) + 1)
-        found = dict(self.read_tars(rows, keys) if self.columns is None else self.read_columns(rows, keys))
-        records = [found[place] for place in range(len(indices))]
+        if self.columns is None:
+            records = self.read_tars(rows, keys)
+        else:
+            found = dict(self.read_columns(rows, keys))
+            records = [found[place] for place in range(len(indices))]
         if self.places is None:
             return records
         return [replace(record, payload=np.asarray(record.payload)[self.places]) for record in records]
@@ -133,16 +140,58 @@ class ShardSource:
         other.places, other.channel_names = [self.channel_names.index(name) for name in names], tuple(names)
         return other
 
-    def read_tars(self, rows: NDArray[Any], keys: list[str]) -> Iterator[tuple[int, Record]]:
+    def read_tars(self, rows: NDArray[Any], keys: list[str]) -> list[Record]:
+        """The records of tars. Those that are alike are checked as arrays, and all others one by one."""
+        found: list[Record | None] = [None] * len(rows)
+        labels: list[int] = rows["label"].tolist()
         for places in group_near(rows):
-            name = self.header.shards[rows["shard"][places[0]]].name
-            start = int(rows["offset"][places[0]])
-            stop = max(int(rows["offset"][p]) + int(rows["length"][p]) for p in places)
-            content = self.store.read(name, start, stop - start)
-            for place in places:
-                first = int(rows["offset"][place]) - start
-                piece = content[first : first + int(rows["length"][place])] if len(places) > 1 else content
-                yield place, self.read_tar_record(name, piece, keys[place], int(rows["label"][place]))
+            name, origin = self.header.shards[rows["shard"][places[0]]].name, int(rows["offset"][places[0]])
+            starts = (rows["offset"][places] - np.uint64(origin)).astype(np.int64)
+            stops = starts + rows["length"][places]
+            content = self.store.read(name, origin, int(stops.max()))
+            if len(places) >= FEWEST:
+                chosen = [keys[place] for place in places], [labels[place] for place in places]
+                alike, records = self.read_alike(name, content, starts, stops, *chosen)
+                for row, record in zip(alike, records, strict=True):
+                    found[places[row]] = record
+                if len(alike) == len(places):
+                    continue
+            for place, start, stop in zip(places, starts.tolist(), stops.tolist(), strict=True):
+                if found[place] is None:
+                    piece = content[start:stop] if len(places) > 1 else content
+                    found[place] = self.read_tar_record(name, piece, keys[place], labels[place])
+        return [record for record in found if record is not None]
+
+    def read_alike(
+        self, name: str, content: bytes, starts: Places, stops: Places, keys: list[str], labels: list[int]
+    ) -> tuple[list[int], list[Record]]:
+        """Those of a shard's records that have the members of the one that was read last; none if one is damaged.
+
+        Returns their places among these, and the records.
+        """
+        names, where = names_in_tar(name, keys, packed=self.header.packed), f"{self.store.root}/{name}"
+        if not self.layout:
+            self.read_tar_record(name, content[: stops[0]], keys[0], labels[0])
+        layout = self.layout
+        if names is None or (not self.header.packed and any("." in extension for extension in layout)):
+            return [], []
+        members = find_plain_members(content, starts, stops, names, layout)
+        rows: list[int] = members.rows.tolist()
+        if not rows:
+            return [], []
+        if len(rows) < len(keys):
+            keys, labels = [keys[row] for row in rows], [labels[row] for row in rows]
+        extension, targets = find_payload(layout, where), list[Target](labels)
+        try:
+            payloads = read_payloads(extension, members.cut(content, extension), where)
+            if self.task not in NUMBERED:
+                contents = {member: members.cut(content, member) for member in layout}
+                for place, label in enumerate(labels):
+                    part = {member: pieces[place] for member, pieces in contents.items()}
+                    targets[place] = read_target(self.task, label, len(self.classes), part.__getitem__, where)
+        except DataError:  # reading one by one names the record
+            return [], []
+        return rows, list(map(Record, keys, payloads, targets))
 
     def read_tar_record(self, name: str, content: bytes, key: str, label: int) -> Record:
         """The record in these bytes of a tar. Raises DataError if it is not the one that the index means."""
@@ -153,6 +202,7 @@ class ShardSource:
         if len(found) != 1 or record_key(name, found[0].key, packed=packed) != key:
             raise DataError(f"{where} is not where the index says.", fix=CHANGED)
         members_found = found[0].members
+        self.layout = tuple(members_found)
 
         def member(extension: str) -> bytes:
             return content[members_found[extension].offset : members_found[extension].stop]
@@ -174,14 +224,30 @@ class ShardSource:
 
 def group_near(rows: NDArray[Any]) -> Iterator[list[int]]:
     """The rows of a tar that are read at once: in one shard, with small gaps, up to MOST bytes."""
-    together, shard, start, stop = list[int](), -1, -1, -1
-    for place in np.lexsort((rows["offset"], rows["shard"])).tolist():
+    order = np.lexsort((rows["offset"], rows["shard"]))
+    shards, starts = rows["shard"][order], rows["offset"][order]
+    stops = starts + rows["length"][order]
+    cuts = (np.flatnonzero(shards[1:] != shards[:-1]) + 1).tolist()
+    for first, last in itertools.pairwise([0, *cuts, len(order)]):
+        places: list[int] = order[first:last].tolist()
+        if len(places) < FEWEST:
+            yield from split_far(rows, places)
+            continue
+        ends = np.maximum.accumulate(stops[first:last])
+        near = (starts[first + 1 : last] <= ends[:-1] + GAP).all() and ends[-1] - starts[first] <= MOST
+        yield from [places] if near else split_far(rows, places)
+
+
+def split_far(rows: NDArray[Any], places: list[int]) -> Iterator[list[int]]:
+    """These rows of one shard, by offset, where a gap or a read would be too large."""
+    together, start, stop = list[int](), -1, -1
+    for place in places:
         at, length = int(rows["offset"][place]), int(rows["length"][place])
-        if together and (rows["shard"][place] != shard or at > stop + GAP or at + length > start + MOST):
+        if together and (at > stop + GAP or at + length > start + MOST):
             yield together
             together = []
         if not together:
-            shard, start, stop = int(rows["shard"][place]), at, at
+            start, stop = at, at
         together.append(place)
         stop = max(stop, at + length)
     if together:

@@ -9,7 +9,6 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +24,11 @@ from neocog.modalities.image.tiff import as_pillow_shows, is_tiff
 from neocog.modalities.table import MODALITIES
 from neocog.shards.columns import KEY, ColumnFile, choose_columns, read_cell
 from neocog.shards.contents import encode_array, read_array
-from neocog.shards.scan import read_tar_records
+from neocog.shards.scan import member_key, read_tar_records
 from neocog.shards.store import Store, import_package
 from neocog.shards.tar import BLOCK
 
-__all__ = ["ParquetWriter", "TarWriter", "encode", "hash_columns", "hash_record", "hash_tar", "member_key"]
+__all__ = ["ParquetWriter", "TarWriter", "encode", "hash_columns", "hash_record", "hash_tar"]
 
 GROUP_BYTES = 2**22  # of a row group, the least that can be read; small enough for a record at random
 GROUP_ROWS = 1024
@@ -121,16 +120,6 @@ def encode_image(image: Image.Image, kind: str) -> tuple[str, bytes]:
     file = io.BytesIO()
     image.save(file, "png") if kind == "png" else image.save(file, "jpeg", quality=JPEG_QUALITY)
     return kind, file.getvalue()
-
-
-def member_key(key: str) -> str:
-    """A key as it is written in a tar, where the first dot ends it; `unquote` gives it back.
-
-    >>> member_key("cats/a 1.png"), member_key("../x")
-    ('cats/a 1%2Epng', '%2E%2E/x')
-    """
-    outer = key.startswith("/") or key.endswith("/") or "//" in key
-    return quote(key, safe=" _-" if outer else "/ _-", errors="surrogateescape").replace(".", "%2E")
 
 
 class TarWriter:

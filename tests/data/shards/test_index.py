@@ -61,6 +61,7 @@ def test_duplicate_keys_are_refused(tmp_path):
 
 def test_index_truncated_while_open_is_refused(tmp_path):
     index = write_index(tmp_path, ["one", "two"])
+    index.check("rows")
     path = tmp_path / "neocog-index.rows.npy"
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(DataError, match="has been cut off since it was opened"):
@@ -69,6 +70,7 @@ def test_index_truncated_while_open_is_refused(tmp_path):
 
 def test_index_with_keys_that_end_before_they_begin_is_refused(tmp_path):
     index = write_index(tmp_path, ["one", "two"])
+    index.check("starts", "keys")
     path = tmp_path / "neocog-index.starts.npy"
     path.write_bytes(path.read_bytes()[:-8] + bytes(8))
     with pytest.raises(DataError, match="is damaged: keys end before they begin"):
@@ -80,3 +82,29 @@ def test_oversized_index_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("neocog.shards.index.MAX_HEADER", 10)
     with pytest.raises(DataError, match=f"{INDEX} is larger than any index: 10 bytes"):
         Index(tmp_path)
+
+
+def test_arrays_are_checked_once_before_their_first_use(tmp_path, monkeypatch):
+    write_index(tmp_path, ["one", "two"])
+    hashed = []
+    monkeypatch.setattr(Index, "check_hash", lambda self, kind: hashed.append(kind))
+    index = Index(tmp_path)
+    assert hashed == []
+    for _ in range(2):
+        index.rows(np.array([1]))
+    assert hashed == ["rows"]
+    for _ in range(2):
+        index.keys(np.array([1]))
+        index.open_array("targets")
+    assert sorted(hashed) == ["keys", "rows", "starts", "targets"]
+
+
+@pytest.mark.parametrize("kind", ["rows", "keys", "starts", "targets"])
+def test_an_array_of_another_size_is_refused_when_the_index_is_opened(tmp_path, kind):
+    write_index(tmp_path, ["one", "two"])
+    path = tmp_path / f"neocog-index.{kind}.npy"
+    content = path.read_bytes()
+    for changed in (content[:-1], content + b"x", b"", b"x" * len(content)):
+        path.write_bytes(changed)
+        with pytest.raises(DataError, match=f"{path.name} is damaged: it is not what {INDEX} describes"):
+            Index(tmp_path)

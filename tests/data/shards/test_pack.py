@@ -358,7 +358,10 @@ def test_verify_finds_flipped_bits(photos, tmp_path):
         content = path.read_bytes()
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         with pytest.raises(DataError, match=f"{path.name} is damaged: it is not what neocog-index.json describes"):
-            open_shards(tmp_path / "out")
+            verify(tmp_path / "out")
+        source = open_shards(tmp_path / "out")
+        with pytest.raises(DataError, match=f"{path.name} is damaged: it is not what neocog-index.json describes"):
+            _ = source.read(0), source.targets
         path.unlink()
         with pytest.raises(DataError, match=f"{path.name} is missing"):
             open_shards(tmp_path / "out")
@@ -417,8 +420,9 @@ def test_consistent_index_with_wrong_rows_is_refused(photos, tmp_path, kind, cha
     header = json.loads(path.read_text())
     header["arrays"][kind] = file_hash(place)
     path.write_text(json.dumps(header))
+    source = open_shards(tmp_path / "out")
     with pytest.raises(DataError, match=message):
-        open_shards(tmp_path / "out").read(0)
+        _ = source.read(0), source.targets
 
 
 def test_verify_needs_hashes(foreign):

@@ -5,6 +5,8 @@ place in the new image to one in the old. The pixel in column 3 covers x from 3 
 `outer @ inner` maps by the inner, then by the outer.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -18,6 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 Matrices = NDArray[np.float64]
+MAX_MASKS = 2**18  # bytes
 PADDED = {"black": "constant", "edge": "replicate", "mirror": "reflect"}
 SAMPLED = {"black": "zeros", "edge": "border", "mirror": "reflection"}
 
@@ -46,12 +49,8 @@ def translations(matrices: Matrices, size: tuple[int, int]) -> NDArray[np.float6
 
 
 def sample_whole_pixels(images: Tensor, matrices: Matrices, margin: int, border: Border) -> Tensor:
-    """Flip, pad by the margin, and crop each image at its own place: values are copied, none is computed.
-
-    Every window that starts at any value of the padded batch is a row of one overlapping view, so that cropping is
-    selecting rows: a plain copy, five times as fast as indexing by rows and columns.
-    """
-    num, channels, height, width = images.shape
+    """Flip, and shift each image by whole pixels within the margin: values are copied, none is computed."""
+    height, width = images.shape[2:]
     moves = translations(matrices, (height, width)).astype(np.int64)
     for axis in (0, 1):
         flipped = torch.from_numpy(np.flatnonzero(matrices[:, axis, axis] < 0)).to(images.device)
@@ -59,6 +58,50 @@ def sample_whole_pixels(images: Tensor, matrices: Matrices, margin: int, border:
             images = images.index_copy(0, flipped, images.index_select(0, flipped).flip(3 - axis))
     if not margin:
         return images
+    few = (2 * margin + 1) ** 2 * height * width <= MAX_MASKS and margin < min(height, width)
+    if few and border == "black" and images.dtype == torch.uint8 and images.device.type == "cpu":
+        return shift_bytes(images, moves, margin)
+    return crop_padded(images, moves, margin, border)
+
+
+def shift_bytes(images: Tensor, moves: NDArray[np.int64], margin: int) -> Tensor:
+    """As `crop_padded` with a black border, for bytes, in less than half of its time, since nothing is padded.
+
+    A shifted image is a piece of the batch that begins elsewhere, in which the pixels of neighbouring rows and images
+    are masked. The first and last image can begin outside the batch: these are padded.
+    """
+    num, _, height, width = images.shape
+    images, size = images.contiguous(), images[0].numel()
+    starts = np.arange(num) * size + moves[:, 1] * width + moves[:, 0]
+    last = (num - 1) * size
+    outside = np.flatnonzero((starts < 0) | (starts > last))
+    pieces = images.as_strided((last + 1, size), (1, 1))
+    shifted = pieces.index_select(0, torch.from_numpy(starts.clip(0, last))).view_as(images)
+    masks = torch.from_numpy((moves[:, 1] + margin) * (2 * margin + 1) + moves[:, 0] + margin)
+    shifted &= inside_masks(height, width, margin).index_select(0, masks)[:, None]
+    if len(outside):
+        places = torch.from_numpy(outside)
+        shifted.index_copy_(0, places, crop_padded(images.index_select(0, places), moves[outside], margin, "black"))
+    return shifted
+
+
+@lru_cache(maxsize=4)
+def inside_masks(height: int, width: int, margin: int) -> Tensor:
+    """For each shift, by rows, then by columns, 255 where the old image is and 0 outside; ((2 margin + 1)^2, H, W)."""
+    moves = torch.arange(-margin, margin + 1)[:, None]
+    down, across = torch.arange(height) + moves, torch.arange(width) + moves
+    rows, columns = (down >= 0) & (down < height), (across >= 0) & (across < width)
+    inside = rows[:, None, :, None] & columns[None, :, None, :]
+    return inside.flatten(0, 1).to(torch.uint8) * 255
+
+
+def crop_padded(images: Tensor, moves: NDArray[np.int64], margin: int, border: Border) -> Tensor:
+    """Pad images by the margin and crop each at its own place.
+
+    Every window that starts at any value of the padded batch is a row of one overlapping view, so that cropping is
+    selecting rows: a plain copy, five times as fast as indexing by rows and columns.
+    """
+    num, channels, height, width = images.shape
     floats = images if border == "black" else images.float()
     padded = F.pad(floats, (margin,) * 4, mode=PADDED[border]).to(images.dtype).contiguous()
     row, plane = width + 2 * margin, (width + 2 * margin) * (height + 2 * margin)
