@@ -136,7 +136,7 @@ def test_masks_have_the_size_of_their_image(predictor, photos):
 
 def test_batches_of_tiles_give_what_each_tile_gives(predictor, photos, monkeypatch):
     together = predictor.predict([photos / "c.png", photos / "b.png"])
-    monkeypatch.setattr("neocog.bundle.predictor.PLACES", 1)
+    monkeypatch.setattr("neocog.bundle.dense_pass.PLACES", 1)
     apart = predictor.predict([photos / "c.png", photos / "b.png"])
     for one, other in zip(together, apart, strict=True):
         np.testing.assert_array_equal(one.mask, other.mask)
@@ -206,14 +206,14 @@ def test_two_inputs_never_share_a_mask_file(run, photos, capsys):
     (photos / "x").mkdir()
     (photos / "x" / "a.png").write_bytes((photos / "a.png").read_bytes())
     assert predict(run.bundle, photos / "a.png", photos / "x" / "a.png", "-o", photos / "out") == 2
-    assert "Each input needs a mask file of its own" in capsys.readouterr().err
+    assert "Each input needs a file of its own" in capsys.readouterr().err
     assert not (photos / "out").exists()
 
 
 def test_an_input_is_never_replaced(run, photos, capsys):
     before = (photos / "a.png").read_bytes()
     assert predict(run.bundle, photos / "a.png", "-o", photos) == 2
-    assert "A mask never replaces an input." in capsys.readouterr().err
+    assert "An input is never replaced." in capsys.readouterr().err
     assert (photos / "a.png").read_bytes() == before
 
 
