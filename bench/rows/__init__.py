@@ -31,10 +31,10 @@ from rows import (
 __all__ = ["ASIDE", "ROWS"]
 
 ASIDE = frozenset({
-    "export", "forecast-inference-resnet50", "forecast-training-resnet50", "forecast-training-alexnet",
-    "forecast-training-lenet5", "forecast-memory-resnet50", "mnist-accuracy", "offline-memory", "scaling-training",
-    "shards-memory", "start-plan", "streaming-memory", "train-augmented", "train-densenet121", "train-resnet50",
-    "unet-tiles",
+    "checkpoint-steps", "engines-mobilenet-v2", "export", "forecast-inference-resnet50", "forecast-memory-resnet50",
+    "forecast-training-alexnet", "forecast-training-lenet5", "forecast-training-resnet50", "mnist-accuracy",
+    "offline-memory", "scaling-training", "shards-memory", "start-plan", "streaming-memory", "train-augmented",
+    "train-densenet121", "train-resnet50", "train-vgg16", "unet-tiles",
 })  # fmt: skip
 """Rows that are measured by name or with --all: with them the bench takes more than forty minutes."""
 
