@@ -56,7 +56,13 @@ QUICK = ("--epochs", "1", "--train.batch_size", "100")
 def test_help_shows_the_frequent_settings(run_main):
     code, out, _ = run_main("train", "--help")
     assert code == 0
-    for part in ("neocog train images/", "--optimizer.lr FLOAT", "The highest learning rate", "--augment.flip", "[0.05]"):
+    for part in (
+        "neocog train images/",
+        "--optimizer.lr FLOAT",
+        "The highest learning rate",
+        "--augment.flip",
+        "[0.05]",
+    ):
         assert part in " ".join(out.replace("│", " ").split()), part
     assert "--optimizer.sam_rho" not in out
     assert len(out.splitlines()) < 100
