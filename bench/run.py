@@ -1,6 +1,6 @@
 """Measure Neocog beside its peers: `make bench`, or one row with `make bench-one NAME=loader-shift`.
 
-    python bench/run.py                        # all rows; less than 40 minutes, with nothing else on the machine
+    python bench/run.py                        # in less than 40 minutes, with nothing else on the machine
     python bench/run.py loader-shift decode    # rows whose names begin so
     python bench/run.py --list                 # what there is
     python bench/run.py --quick plan           # one turn each: does it work? No intervals, no winners
