@@ -49,7 +49,8 @@ settings = {"epochs": 1} if SMALL else {"minutes": 5}
 run = neocog.train(str(crowns), recipe="detection", name="crowns", runs=here, **settings)
 for name in ("mAP", "mAP50", "count error"):
     figure = run.evaluation.metrics[name]
-    print(f"{name:<12} {figure.text(figure.value)}, between {figure.text(figure.low)} and {figure.text(figure.high)}")
+    spread = f", between {figure.text(figure.low)} and {figure.text(figure.high)}" if figure.low < figure.high else ""
+    print(f"{name:<12} {figure.text(figure.value)}{spread}")  # one test image has no spread
 
 # %% Boxes of a new image, the surest first, and their number
 predictor = neocog.load(run.bundle)
